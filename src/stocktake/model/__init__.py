@@ -1,0 +1,48 @@
+"""The words every room shares: addresses, keys, ETags, the object record, sources.
+
+In: bytes and text from stores, reports and users. Out: frozen values and Arrow schemas.
+Never: I/O, clocks, or knowledge of any one room.
+"""
+
+from stocktake.model._etag import is_md5_etag, normalise_etag
+from stocktake.model._keys import display_key, parent_folder, successor
+from stocktake.model._record import (
+    CORE_FIELDS,
+    EXTRA_PREFIX,
+    OBJECT,
+    FileInfo,
+    canonical_column,
+    object_schema,
+)
+from stocktake.model._source import (
+    Block,
+    Coverage,
+    PartRef,
+    PartTally,
+    SnapshotSource,
+    SourceHeader,
+    SourceKind,
+)
+from stocktake.model._url import S3Url
+
+__all__ = [
+    "CORE_FIELDS",
+    "EXTRA_PREFIX",
+    "OBJECT",
+    "Block",
+    "Coverage",
+    "FileInfo",
+    "PartRef",
+    "PartTally",
+    "S3Url",
+    "SnapshotSource",
+    "SourceHeader",
+    "SourceKind",
+    "canonical_column",
+    "display_key",
+    "is_md5_etag",
+    "normalise_etag",
+    "object_schema",
+    "parent_folder",
+    "successor",
+]

@@ -1,0 +1,53 @@
+"""Rules of object keys: a flat string of UTF-8 bytes in which `/` makes folders.
+
+Nothing here normalises: `a//b`, `/a`, `../x` and NFC/NFD spellings are distinct, legal keys.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
+
+
+def parent_folder(key: str) -> str:
+    """The folder that directly holds this key or folder: `''` is the root.
+
+    >>> parent_folder("a//b"), parent_folder("a/b/"), parent_folder("/x"), parent_folder("x")
+    ('a//', 'a/', '/', '')
+    """
+    cut = key.rfind("/", 0, len(key) - 1)
+    return key[: cut + 1]
+
+
+def successor(prefix: str) -> str | None:
+    """The smallest string greater than every string that starts with `prefix`, in UTF-8 order.
+
+    None if there is none (empty prefix, or only U+10FFFF): then there is no upper bound.
+    Code-point order and UTF-8 byte order are the same order.
+    """
+    for cut in range(len(prefix), 0, -1):
+        point = ord(prefix[cut - 1])
+        if point == 0x10FFFF:
+            continue
+        following = 0xE000 if point == 0xD7FF else point + 1
+        return prefix[: cut - 1] + chr(following)
+    return None
+
+
+def display_key(key: str) -> str:
+    r"""The key for a terminal or log line: control, line-break and bidi characters escaped.
+
+    >>> display_key("a\nb")
+    'a\\nb'
+    """
+    if key.isprintable() and not (_BIDI & set(key)):
+        return key
+    return "".join(_escape(char) for char in key)
+
+
+def _escape(char: str) -> str:
+    if char in _BIDI or unicodedata.category(char) in _HIDDEN_CATEGORIES:
+        return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return char
