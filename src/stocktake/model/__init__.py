@@ -5,7 +5,8 @@ Never: I/O, clocks, or knowledge of any one room.
 """
 
 from stocktake.model._etag import is_md5_etag, normalise_etag
-from stocktake.model._keys import display_key, parent_folder, successor
+from stocktake.model._ids import new_id
+from stocktake.model._keys import display_key, folder_of, parent_folder, successor
 from stocktake.model._record import (
     CORE_FIELDS,
     EXTRA_PREFIX,
@@ -40,7 +41,9 @@ __all__ = [
     "SourceKind",
     "canonical_column",
     "display_key",
+    "folder_of",
     "is_md5_etag",
+    "new_id",
     "normalise_etag",
     "object_schema",
     "parent_folder",

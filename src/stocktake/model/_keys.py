@@ -11,14 +11,25 @@ _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 
-def parent_folder(key: str) -> str:
-    """The folder that directly holds this key or folder: `''` is the root.
+def folder_of(key: str) -> str:
+    """The folder that directly holds an object: the key up to its last `/`; `''` is the root.
 
-    >>> parent_folder("a//b"), parent_folder("a/b/"), parent_folder("/x"), parent_folder("x")
-    ('a//', 'a/', '/', '')
+    An object with data whose key ends in `/` lies, nameless, in the folder of that name, as a
+    delimiter listing shows it.
+
+    >>> folder_of("a//b"), folder_of("/x"), folder_of("x"), folder_of("a/b/")
+    ('a//', '/', '', 'a/b/')
     """
-    cut = key.rfind("/", 0, len(key) - 1)
-    return key[: cut + 1]
+    return key[: key.rfind("/") + 1]
+
+
+def parent_folder(folder: str) -> str:
+    """The folder one level up; the root is its own parent.
+
+    >>> parent_folder("a/b/"), parent_folder("a//"), parent_folder("/"), parent_folder("")
+    ('a/', 'a/', '', '')
+    """
+    return folder[: folder.rfind("/", 0, max(len(folder) - 1, 0)) + 1]
 
 
 def successor(prefix: str) -> str | None:

@@ -1,0 +1,42 @@
+"""Where catalog files live: a local directory or an S3 prefix, behind one small port.
+
+Files are write-once: a name appears whole or not at all, and is never written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
+
+
+class CatalogFiles(Protocol):
+    """The files of one catalog. Paths are relative, with `/`."""
+
+    @property
+    def location(self) -> str:
+        """The directory or `s3://` address, for people."""
+
+    def create(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """A sink for a new file. Leaving the block normally makes it appear whole and durable;
+
+        leaving it by an exception leaves nothing. Raises `DiskFullError` when there is no space.
+        """
+
+    def read(self, path: str) -> bytes:
+        """A whole small file. Raises `CatalogCorruptError` if it is not there."""
+
+    def exists(self, path: str) -> bool:
+        """True if the file is there."""
+
+    def listing(self, folder: str) -> Iterator[str]:
+        """Every path below a folder, recursively."""
+
+    def remove(self, path: str) -> None:
+        """Delete a file; not an error if it is gone."""
+
+    def engine_path(self, path: str) -> str:
+        """The name under which the engine (DuckDB) opens this file."""
+
+    def size_bytes(self, path: str) -> int:
+        """The stored size."""
