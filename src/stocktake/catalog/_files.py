@@ -18,9 +18,9 @@ class CatalogFiles(Protocol):
         """The directory or `s3://` address, for people."""
 
     def create(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """A sink for a new file. Leaving the block normally makes it appear whole and durable;
+        """A sink for a new file, which appears whole and durable when the block ends normally.
 
-        leaving it by an exception leaves nothing. Raises `DiskFullError` when there is no space.
+        Leaving the block by an exception leaves nothing. Raises `DiskFullError` without space.
         """
 
     def read(self, path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Ids as people see them: a three-letter kind, `_`, and 26 characters that sort by time (TypeID)."""
+"""Ids as people see them: a three-letter kind, `_`, 26 characters that sort by time (TypeID)."""
 
 from __future__ import annotations
 
