@@ -17,6 +17,7 @@
     │   ├── PreconditionFailedError     If-Match / If-None-Match did not hold
     │   ├── ThrottledError              503 SlowDown after all retries
     │   ├── StoreUnavailableError       5xx, time-out, reset, DNS: after all retries
+    │   ├── UnsupportedOperationError   this store cannot do that (conditional write, inventory API)
     │   └── UnexpectedAnswerError       the answer is not what this request gives
     ├── ReportError                     an inventory report cannot be used
     │   ├── ReportNotFoundError         nothing was ever delivered there
@@ -44,6 +45,8 @@
     │   ├── QueryLimitError             a row, time or memory limit stopped the query
     │   └── DiskFullError               no space left where the catalog lives
     ├── StateError                      the control database cannot be used
+    │   └── StateLockedError            another process holds it
+    ├── ServerStartError                a local demo or test server does not come up
     └── InterruptedRunError             stopped by the user; everything finished is kept
 
 Every code has a heading in `docs/reference/errors.md`; a test compares the two lists.
@@ -205,6 +208,12 @@ class StoreUnavailableError(StoreError):
     code = "store-unavailable"
     default_retryable = True
     default_hint = "check --endpoint-url and the network; finished work is kept, run it again"
+
+
+class UnsupportedOperationError(StoreError):
+    """This store cannot do that: it has no such operation, or no such condition."""
+
+    code = "unsupported-operation"
 
 
 class UnexpectedAnswerError(StoreError):
@@ -392,6 +401,21 @@ class StateError(StocktakeError):
     """The control database cannot be opened, migrated or written."""
 
     code = "state"
+
+
+class StateLockedError(StateError):
+    """Another process holds the control database, longer than we waited."""
+
+    code = "state-locked"
+    default_retryable = True
+    default_hint = "run it again when the other stocktake has finished"
+
+
+class ServerStartError(StocktakeError):
+    """A local demo or test server does not come up."""
+
+    code = "server-start"
+    default_hint = "its log says why; the path is in the message"
 
 
 class InterruptedRunError(StocktakeError):
