@@ -14,6 +14,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+BAD_SAMPLES_MAX = 20
+SAMPLE_CHARS_MAX = 2000
+
 
 class SourceKind(StrEnum):
     """What produced a snapshot."""
@@ -108,6 +111,13 @@ class PartTally:
     percent20_keys: int = 0
     bytes_read: int = 0
     warnings: list[str] = field(default_factory=list)
+
+    def note_bad(self, part_name: str, text: str, reason: str) -> None:
+        """Count a bad row; keep the first 20 raw."""
+        self.bad_rows += 1
+        if len(self.bad_samples) < BAD_SAMPLES_MAX:
+            sample = {"part": part_name, "row": text[:SAMPLE_CHARS_MAX], "reason": reason}
+            self.bad_samples.append(sample)
 
 
 @dataclass(frozen=True, slots=True)
