@@ -32,7 +32,9 @@
     │   ├── PartCorruptError            size, MD5, gzip or file structure is wrong
     │   ├── PartBombError               a part inflates beyond every plausible ratio
     │   ├── TooManyBadRowsError         more rows are unreadable than an import may ignore
-    │   └── StaleReportError            older than what is already imported
+    │   ├── StaleReportError            older than what is already imported
+    │   └── ReportWriteError            a report of our own cannot be written
+    │       └── ReportExistsError       a delivery with this stamp is already there
     ├── CatalogError                    the catalog cannot do it
     │   ├── CatalogNotFoundError        no catalog at this place
     │   ├── CatalogVersionError         written by a newer stocktake
@@ -319,6 +321,19 @@ class StaleReportError(ReportError):
 
     code = "stale-report"
     default_hint = "pass --force to import it all the same"
+
+
+class ReportWriteError(ReportError):
+    """A report of our own cannot be written: a column or value does not fit the format."""
+
+    code = "report-write"
+
+
+class ReportExistsError(ReportWriteError):
+    """A delivery with this stamp is already at the destination."""
+
+    code = "report-exists"
+    default_hint = "pass --overwrite to replace it"
 
 
 # --- catalog -------------------------------------------------------------------------------------

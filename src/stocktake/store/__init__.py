@@ -1,0 +1,41 @@
+"""Object stores: one port of eight verbs, and S3 behind it.
+
+In: buckets, keys, bytes. Out: heads, bodies that resume, listing pages, typed errors with hints.
+Never: knowledge of reports, snapshots or folders; files on disk; a result that was not checked.
+"""
+
+from stocktake.store._answers import Call, Refusal, refusal_error
+from stocktake.store._open import open_store
+from stocktake.store._options import S3StoreOptions
+from stocktake.store._port import (
+    ByteRange,
+    ListedObject,
+    ListPage,
+    ListQuery,
+    MultipartUpload,
+    ObjectBody,
+    ObjectHead,
+    PutOptions,
+    Store,
+    iter_listing,
+)
+from stocktake.store._retry import RetryPolicy
+
+__all__ = [
+    "ByteRange",
+    "Call",
+    "ListPage",
+    "ListQuery",
+    "ListedObject",
+    "MultipartUpload",
+    "ObjectBody",
+    "ObjectHead",
+    "PutOptions",
+    "Refusal",
+    "RetryPolicy",
+    "S3StoreOptions",
+    "Store",
+    "iter_listing",
+    "open_store",
+    "refusal_error",
+]

@@ -1,0 +1,59 @@
+"""Bucket-level operations: is the answer the one this operation gives?
+
+Emulators answer 200 to sub-resources they do not know, as if the sub-resource were not there: a
+PUT then creates a bucket, a GET lists it. So the root element decides, never the status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stocktake.errors import StoreError, UnsupportedOperationError
+from stocktake.store._answers import Call, odd_answer_error
+
+_ROOTS: Mapping[str, frozenset[str]] = {
+    "ListBuckets": frozenset({"ListAllMyBucketsResult"}),
+    "GetBucketLocation": frozenset({"LocationConstraint"}),
+    "GetBucketVersioning": frozenset({"VersioningConfiguration"}),
+    "GetBucketInventoryConfiguration": frozenset({"InventoryConfiguration"}),
+    "ListBucketInventoryConfigurations": frozenset(
+        {"ListInventoryConfigurationsResult", "ListBucketInventoryConfigurationsResult"}
+    ),
+    "GetBucketEncryption": frozenset({"ServerSideEncryptionConfiguration"}),
+    "GetBucketLifecycleConfiguration": frozenset({"LifecycleConfiguration"}),
+    "GetBucketNotificationConfiguration": frozenset({"NotificationConfiguration"}),
+    "GetBucketTagging": frozenset({"Tagging"}),
+    "ListMultipartUploads": frozenset({"ListMultipartUploadsResult"}),
+    "ListParts": frozenset({"ListPartsResult"}),
+}
+"""The root element of each operation's answer."""
+
+
+def read_description(answer: dict[str, Any], call: Call) -> dict[str, Any]:
+    """The answer without botocore's additions.
+
+    Raises:
+        UnsupportedOperationError: It is another operation's answer.
+        UnexpectedAnswerError: It is no S3 answer at all.
+    """
+    root = answer.pop("RootElement", None)
+    metadata = answer.pop("ResponseMetadata", {})
+    expected = _ROOTS.get(call.operation)
+    if expected is not None and root not in expected:
+        raise _foreign(root, call)
+    changes = call.operation.startswith("Put")
+    if changes and "location" in metadata.get("HTTPHeaders", {}):
+        raise _foreign("the Location of a new bucket", call)
+    if root == "html":
+        raise odd_answer_error("a web page", call)
+    return answer
+
+
+def _foreign(found: str | None, call: Call) -> StoreError:
+    if found in {None, "html"}:
+        return odd_answer_error("a web page" if found else "nothing in it", call)
+    return UnsupportedOperationError(
+        f"cannot {call.deed}: this store does not know the operation (it answers with {found})",
+        **call.attrs,
+    )

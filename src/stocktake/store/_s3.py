@@ -1,0 +1,137 @@
+"""`Store` over the S3 API."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from stocktake.errors import (
+    BucketNotFoundError,
+    ObjectNotFoundError,
+    StoreError,
+    UsageError,
+)
+from stocktake.store._answers import odd_answer_error
+from stocktake.store._calls import S3Calls
+from stocktake.store._delete import delete_keys
+from stocktake.store._describe import read_description
+from stocktake.store._heads import head_of
+from stocktake.store._listing_xml import (
+    ListingShapeError,
+    listing_parameters,
+    parse_objects_page,
+    parse_versions_page,
+)
+from stocktake.store._multipart import S3Upload, begin_upload
+from stocktake.store._port import (
+    ByteRange,
+    ListPage,
+    ListQuery,
+    ObjectBody,
+    ObjectHead,
+    PutOptions,
+)
+from stocktake.store._read import ReadRequest, open_body
+from stocktake.store._write import put_object
+
+
+class S3Store:
+    """One S3 endpoint with one identity. Safe to share between threads."""
+
+    def __init__(self, calls: S3Calls) -> None:
+        self._calls = calls
+        self._seen_buckets: set[str] = set()
+
+    def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead:
+        """What is known about one object, with its checksums."""
+        call = self._calls.about("HeadObject", bucket, key, version_id)
+        parameters = {"Bucket": bucket, "Key": key, "ChecksumMode": "ENABLED"} | self._calls.payer
+        if version_id is not None:
+            parameters["VersionId"] = version_id
+        try:
+            found = self._calls.retried(call, parameters, lambda answer: head_of(answer, call))
+        except ObjectNotFoundError as error:
+            self._tell_missing_bucket(bucket, error)
+            raise
+        self._seen_buckets.add(bucket)
+        return found
+
+    def _tell_missing_bucket(self, bucket: str, error: ObjectNotFoundError) -> None:
+        """A HEAD answer has no reason: ask once per bucket whether it is the bucket."""
+        if bucket in self._seen_buckets:
+            return
+        call = self._calls.about("HeadBucket", bucket)
+        try:
+            self._calls.retried(call, {"Bucket": bucket}, lambda answer: answer)
+        except BucketNotFoundError as missing:
+            raise missing from error
+        except StoreError:
+            return  # who may not look at the bucket still knows that the key was not found
+        self._seen_buckets.add(bucket)
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        byte_range: ByteRange | None = None,
+        if_match: str | None = None,
+        version_id: str | None = None,
+    ) -> ObjectBody:
+        """Open an object for reading; the body resumes after a broken connection."""
+        call = self._calls.about("GetObject", bucket, key, version_id)
+        return open_body(self._calls, ReadRequest(call, byte_range, if_match))
+
+    def list_page(self, query: ListQuery) -> ListPage:
+        """One page of ListObjectsV2 or ListObjectVersions."""
+        if query.keys_max < 1:
+            raise UsageError(f"a page of {query.keys_max} keys is not possible")
+        operation = "ListObjectVersions" if query.versions else "ListObjectsV2"
+        call = self._calls.about(operation, query.bucket)
+        parse = parse_versions_page if query.versions else parse_objects_page
+
+        def read(answer: dict[str, Any]) -> ListPage:
+            try:
+                return parse(answer.get("RawBody", b""), query)
+            except ListingShapeError as error:
+                raise odd_answer_error(str(error), call) from error
+
+        parameters = listing_parameters(query) | self._calls.payer
+        return self._calls.retried(call, parameters, read)
+
+    def put(
+        self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
+    ) -> ObjectHead:
+        """Write one object whole, its MD5 checked by the store."""
+        call = self._calls.about("PutObject", bucket, key)
+        return put_object(self._calls, call, body, options)
+
+    def delete(self, bucket: str, keys: list[str]) -> dict[str, str]:
+        """Delete keys, 1,000 per request; returns the failures as key -> reason."""
+        return delete_keys(self._calls, bucket, keys)
+
+    def begin_upload(
+        self,
+        bucket: str,
+        key: str,
+        options: PutOptions = PutOptions(),
+        *,
+        upload_id: str | None = None,
+    ) -> S3Upload:
+        """Start a multipart upload, or take up one whose id is known (makes no request)."""
+        call = self._calls.about("CreateMultipartUpload", bucket, key)
+        if upload_id is not None:
+            return S3Upload(self._calls, replace(call, operation="UploadPart"), upload_id)
+        return begin_upload(self._calls, call, options)
+
+    def describe(self, operation: str, bucket: str, **parameters: Any) -> dict[str, Any]:
+        """Run a bucket-level operation; the answer is checked to be that operation's."""
+        call = self._calls.about(operation, bucket)
+        scope = {"Bucket": bucket} if bucket else {}
+        return self._calls.retried(
+            call, {**scope, **parameters}, lambda answer: read_description(answer, call)
+        )
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._calls.close()

@@ -1,0 +1,77 @@
+"""Emulators from PyPI: ministack (the demo's server) and moto (has the inventory API).
+
+Neither checks signatures, and both sort all keys for every page of a listing: they are for
+behaviour, not for speed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from stocktake.errors import MissingExtraError
+from stocktake.testing._servers import (
+    HOST,
+    Credentials,
+    Server,
+    free_port,
+    plain_environment,
+    spawn,
+    wait_until_up,
+)
+
+MINISTACK_VERSION = "1.5.33"
+
+
+def start_ministack(root: Path) -> Server:
+    """An S3, SQS and SNS emulator; objects live in its memory. Logs to `root/ministack.log`.
+
+    Raises:
+        MissingExtraError: The demo extra is not installed.
+        ServerStartError: It does not come up.
+    """
+    _need("ministack", "demo")
+    port = free_port()
+    log_path = root / "ministack.log"
+    environment = plain_environment(
+        # by default it listens on all interfaces, starts an MQTT and an SFTP listener, and cleans
+        # up Docker containers: all off
+        BIND_HOST=HOST,
+        GATEWAY_PORT=str(port),
+        SERVICES="s3,sqs,sns",
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        DOCKER_HOST="unix:///nonexistent",
+        S3_PERSIST="0",
+        PERSIST_STATE="0",
+    )
+    process = spawn([sys.executable, "-m", "ministack"], log_path, environment)
+    server = Server(
+        "ministack", f"http://{HOST}:{port}", Credentials(), log_path, processes=[process]
+    )
+    return wait_until_up(server, path="/_ministack/health")
+
+
+def start_moto(root: Path) -> Server:
+    """An S3 emulator that keeps inventory configurations. Logs to `root/moto.log`.
+
+    Raises:
+        MissingExtraError: moto is not installed.
+        ServerStartError: It does not come up.
+    """
+    _need("moto", "dev")
+    _need("flask", "dev")
+    port = free_port()
+    log_path = root / "moto.log"
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    process = spawn(command, log_path, plain_environment())
+    server = Server("moto", f"http://{HOST}:{port}", Credentials(), log_path, processes=[process])
+    return wait_until_up(server)
+
+
+def _need(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(
+            f"{module} is not installed", hint=f"pip install 'stocktake[{extra}]'", extra=extra
+        )
