@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
+from stocktake.clock import Clock
+
 
 class CatalogFiles(Protocol):
     """The files of one catalog. Paths are relative, with `/`."""
@@ -39,4 +41,7 @@ class CatalogFiles(Protocol):
         """The name under which the engine (DuckDB) opens this file."""
 
     def size_bytes(self, path: str) -> int:
-        """The stored size."""
+        """The stored size. Raises `CatalogCorruptError` if it is not there."""
+
+    def remove_leftovers(self, clock: Clock) -> list[str]:
+        """Delete what killed writers left half-written; returns the paths. Live ones stay."""

@@ -22,6 +22,14 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+properties = Table(
+    "properties",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+"""Facts about the database itself: `catalog_id`, the one catalog whose state this is."""
+
 sources = Table(
     "sources",
     metadata,

@@ -59,3 +59,6 @@ class Engine(Protocol):
 
     def console(self, statement: str, views: dict[str, str], limits: QueryLimits) -> pa.Table:
         """Run a user's SQL over named views in a sandbox: no files, no network, no settings."""
+
+    def close(self) -> None:
+        """Give back memory and temporary files. It may be used again afterwards."""

@@ -16,6 +16,12 @@ def upgrade() -> None:
 
 def _create_sources_and_imports() -> None:
     op.create_table(
+        "properties",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "sources",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),

@@ -1,0 +1,1 @@
+"""Engines compute over snapshot files; `_protocol.py` says what each must do."""
