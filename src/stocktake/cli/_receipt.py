@@ -1,0 +1,205 @@
+"""Receipts: what a job asked of the store, what that costs, and what a LIST would have cost.
+
+The estimate of requests is `calls / 1000 * price of their kind`; a report's delivery is `objects /
+1 M * $0.0025`; the same by LIST is `ceil(objects / 1000) / 1000 * $0.005`. At those prices an
+inventory is half the price of one listing, not a hundredth. Transfer, storage and KMS are left out.
+Prices, their date and region stand in `prices.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from stocktake.cli._output import Output
+from stocktake.cli._text import count_text, duration_text, size_text
+from stocktake.telemetry import Meter
+
+KEYS_PER_LIST = 1000
+_FREE = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
+_LIKE_LIST = ("List",)
+_LIKE_PUT = ("Put", "Copy", "Post", "Create", "Complete", "UploadPart")
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """One price list. Dollars per 1,000 requests, and per million objects of a report."""
+
+    date: str
+    region: str
+    source: str
+    requests: Mapping[str, float]
+    inventory_per_million: float
+
+    @classmethod
+    def load(cls) -> Prices:
+        """The price list that ships with stocktake."""
+        raw = tomllib.loads((resources.files("stocktake.cli") / "prices.toml").read_text())
+        return cls(
+            date=raw["date"],
+            region=raw["region"],
+            source=raw["source"],
+            requests=raw["requests"],
+            inventory_per_million=raw["inventory"]["per_million_objects"],
+        )
+
+    def of_calls(self, calls: Mapping[str, int]) -> float:
+        """Dollars that these calls cost."""
+        return sum(
+            count / 1000 * self.requests[kind_of(operation)] for operation, count in calls.items()
+        )
+
+    def of_listing(self, objects: int) -> float:
+        """Dollars of one full LIST of that many keys."""
+        return listing_calls(objects) / 1000 * self.requests["list"]
+
+    def of_report(self, objects: int) -> float:
+        """Dollars of one delivered inventory report of that many objects."""
+        return objects / 1_000_000 * self.inventory_per_million
+
+
+def kind_of(operation: str) -> str:
+    """The price class of an S3 operation: list, put, get or delete."""
+    if operation in _FREE:
+        return "delete"
+    if operation.startswith(_LIKE_LIST):
+        return "list"
+    return "put" if operation.startswith(_LIKE_PUT) else "get"
+
+
+def listing_calls(objects: int) -> int:
+    """LIST requests that a bucket of that many keys takes; an empty one takes one."""
+    return max(1, -(-objects // KEYS_PER_LIST))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one job cost.
+
+    Attributes:
+        job: `import`, `write` or `verify`.
+        calls: Requests by S3 operation, retries included.
+        retries: Retries by reason.
+        received_bytes: Of bodies that came in.
+        sent_bytes: Of bodies that went out.
+        elapsed_s: Wall time.
+        phases: Seconds by phase.
+        objects: Keys that the report or listing holds.
+        from_report: True if a delivered report was read: its delivery is part of the price.
+    """
+
+    job: str
+    calls: Mapping[str, int]
+    retries: Mapping[str, int]
+    received_bytes: int
+    sent_bytes: int
+    elapsed_s: float
+    objects: int
+    from_report: bool
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: str, meter: Meter, elapsed_s: float, objects: int, **more: Any) -> Receipt:
+        """The receipt of what a meter counted."""
+        return cls(
+            job=job,
+            calls=dict(sorted(meter.calls.items())),
+            retries=dict(sorted(meter.retries.items())),
+            received_bytes=meter.received_bytes,
+            sent_bytes=meter.sent_bytes,
+            elapsed_s=elapsed_s,
+            objects=objects,
+            **more,
+        )
+
+    def to_dict(self, prices: Prices) -> dict[str, Any]:
+        """Its JSON form, with the prices it was reckoned with and the formula."""
+        requests = prices.of_calls(self.calls)
+        delivery = prices.of_report(self.objects) if self.from_report else 0.0
+        listing = prices.of_listing(self.objects)
+        total = requests + delivery
+        return {
+            "job": self.job,
+            "calls": dict(self.calls),
+            "retries": dict(self.retries),
+            "received_bytes": self.received_bytes,
+            "sent_bytes": self.sent_bytes,
+            "elapsed_s": round(self.elapsed_s, 3),
+            "phases_s": {name: round(seconds, 3) for name, seconds in self.phases.items()},
+            "objects": self.objects,
+            "cost": {
+                "requests_usd": dollars(requests),
+                "report_delivery_usd": dollars(delivery),
+                "total_usd": dollars(total),
+                "by_list_usd": dollars(listing),
+                "by_list_calls": listing_calls(self.objects),
+                "list_to_this_ratio": round(listing / total, 2) if total else None,
+                "formula": formula(prices),
+                "prices": {
+                    "date": prices.date,
+                    "region": prices.region,
+                    "source": prices.source,
+                },
+                "left_out": "transfer, storage, KMS",
+            },
+        }
+
+
+def dollars(amount: float) -> float:
+    """An amount without the noise of binary fractions."""
+    return round(amount, 9)
+
+
+def dollars_text(amount: float) -> str:
+    """An amount for people: as many decimals as it needs to say something.
+
+    >>> dollars_text(0.0025), dollars_text(12.5), dollars_text(0.0000004)
+    ('$0.0025', '$12.50', '$0.0000004')
+    """
+    if amount >= 0.01 or amount == 0:
+        return f"${amount:.2f}"
+    return "$" + f"{amount:.2g}" if amount >= 0.0001 else "$" + f"{amount:.7f}".rstrip("0")
+
+
+def formula(prices: Prices) -> str:
+    """How the estimate is reckoned."""
+    return (
+        f"calls/1000 x (LIST, PUT ${prices.requests['list']}, GET ${prices.requests['get']}) + "
+        f"objects/1M x ${prices.inventory_per_million} per report; by LIST: "
+        f"ceil(objects/{KEYS_PER_LIST})/1000 x ${prices.requests['list']}"
+    )
+
+
+def show_receipt(out: Output, receipt: dict[str, Any]) -> None:
+    """The receipt for people, on stderr: it is about the answer, not the answer."""
+    cost = receipt["cost"]
+    calls = ", ".join(f"{count_text(n)} {name}" for name, n in receipt["calls"].items())
+    out.note("")
+    out.note(f"receipt of this {receipt['job']}")
+    out.note(f"  requests  {calls or 'none'}")
+    if receipt["retries"]:
+        retries = ", ".join(f"{n} {reason}" for reason, n in receipt["retries"].items())
+        out.note(f"  retries   {retries}")
+    moved = [
+        f"{size_text(receipt[name])} {word}"
+        for name, word in (("received_bytes", "received"), ("sent_bytes", "sent"))
+        if receipt[name]
+    ]
+    out.note(f"  moved     {', '.join(moved) or 'nothing'}")
+    out.note(f"  took      {duration_text(receipt['elapsed_s'])}")
+    parts = f"requests {dollars_text(cost['requests_usd'])}"
+    if cost["report_delivery_usd"]:
+        parts += f" + delivery of the report {dollars_text(cost['report_delivery_usd'])}"
+    out.note(f"  cost      about {dollars_text(cost['total_usd'])} ({parts})")
+    ratio = cost["list_to_this_ratio"]
+    out.note(
+        f"  by LIST   about {dollars_text(cost['by_list_usd'])} "
+        f"({count_text(cost['by_list_calls'])} calls{f'; {ratio:.1f}x this' if ratio else ''})"
+    )
+    out.note(
+        f"  prices    AWS {cost['prices']['region']}, {cost['prices']['date']}; "
+        f"without {cost['left_out']}"
+    )
