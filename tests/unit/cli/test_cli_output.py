@@ -10,6 +10,8 @@ import pytest
 from stocktake.cli._output import Column, Output, portable
 from stocktake.errors import AccessDeniedError, StocktakeError
 
+NAIVE = datetime(2026, 1, 2, tzinfo=UTC).replace(tzinfo=None)
+
 
 class Terminal(io.StringIO):
     def isatty(self):
