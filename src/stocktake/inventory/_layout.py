@@ -47,7 +47,7 @@ class CsvLayout:
         key_encoding: str = "form",
         keep_acl: bool = False,
     ) -> CsvLayout:
-        """The layout of these columns. Raises `ManifestInvalidError` for doubled or keyless ones."""
+        """The layout of these columns. Raises `ManifestInvalidError` as `canonical_columns`."""
         names = tuple(report_names)
         columns = canonical_columns(names)
         return cls(

@@ -1,0 +1,108 @@
+"""Opens one part of a report: from where it should be, or from where a known trap puts it."""
+
+from __future__ import annotations
+
+import threading
+
+from stocktake.errors import (
+    ObjectNotFoundError,
+    PartCorruptError,
+    PreconditionFailedError,
+    ReportExpiredError,
+)
+from stocktake.inventory._access import needed_for
+from stocktake.inventory._part_location import PartPlace
+from stocktake.model import PartRef
+from stocktake.store import ByteRange, ObjectBody, Store
+
+
+class PartAccess:
+    """The bytes of one part, whole or in ranges. Safe to share between threads.
+
+    Attributes:
+        part: Which part.
+        warning: Set once the part was found elsewhere than the manifest says.
+    """
+
+    def __init__(self, store: Store, place: PartPlace, part: PartRef) -> None:
+        self.part = part
+        self.warning: str | None = None
+        self._store = store
+        self._bucket = place.bucket
+        self._key = place.key
+        self._fallback_key = place.fallback_key
+        self._lock = threading.Lock()
+
+    def open(self) -> ObjectBody:
+        """The whole part as a stream, its size already compared with the manifest.
+
+        Raises:
+            ReportExpiredError: The part is gone.
+            PartCorruptError: It has another size than the manifest says.
+            AccessDeniedError: s3:GetObject or kms:Decrypt is missing.
+        """
+        body = self._get(None, None)
+        if body.head.size_bytes != self.part.size_bytes:
+            with body:
+                raise PartCorruptError(
+                    f"part {self.part.name} has {body.head.size_bytes} bytes, "
+                    f"the manifest says {self.part.size_bytes}",
+                    part=self.part.name,
+                    size_bytes=body.head.size_bytes,
+                    expected_bytes=self.part.size_bytes,
+                )
+        return body
+
+    def read_range(self, start: int, stop: int, *, etag: str | None) -> bytes:
+        """Bytes `start` up to `stop` of the version that has this ETag (None: of any).
+
+        Raises:
+            PartCorruptError: It was overwritten since, or is shorter than that.
+            ReportExpiredError: It is gone.
+        """
+        try:
+            with self._get(ByteRange(start, stop), etag) as body:
+                data = body.read()
+        except PreconditionFailedError as error:
+            raise PartCorruptError(
+                f"part {self.part.name} was overwritten while it was read", part=self.part.name
+            ) from error
+        if len(data) != stop - start:
+            raise PartCorruptError(
+                f"part {self.part.name} ends before byte {stop}", part=self.part.name
+            )
+        return data
+
+    def _get(self, byte_range: ByteRange | None, etag: str | None) -> ObjectBody:
+        try:
+            return self._get_key(self._key, byte_range, etag)
+        except ObjectNotFoundError as error:
+            if self._fallback_key in (None, self._key):
+                raise self._gone() from error
+        return self._get_fallback(byte_range, etag)
+
+    def _get_fallback(self, byte_range: ByteRange | None, etag: str | None) -> ObjectBody:
+        """The part in `data/` beside the manifest's folder: a Prefix that ends with a slash."""
+        key = self._fallback_key or self._key
+        try:
+            body = self._get_key(key, byte_range, etag)
+        except ObjectNotFoundError as error:
+            raise self._gone() from error
+        with self._lock:
+            self.warning = (
+                f"part {self.part.name} was found at {key} instead: the Prefix of the inventory "
+                "configuration should not end with a slash"
+            )
+            self._key = key
+        return body
+
+    def _get_key(self, key: str, byte_range: ByteRange | None, etag: str | None) -> ObjectBody:
+        with needed_for(f"as part {self.part.index} of the report"):
+            return self._store.get(self._bucket, key, byte_range=byte_range, if_match=etag)
+
+    def _gone(self) -> ReportExpiredError:
+        return ReportExpiredError(
+            f"part {self.part.name} of the report is gone, usually by a lifecycle rule",
+            part=self.part.name,
+            bucket=self._bucket,
+        )
