@@ -5,6 +5,7 @@
     │   ├── InvalidUrlError             not an s3://bucket/key address
     │   ├── InvalidSettingError         a setting has a value it cannot have
     │   ├── MissingExtraError           an optional dependency is not installed
+    │   ├── AmbiguousSnapshotError      a reference that means several snapshots
     │   └── InvalidQueryError           a query, pattern or SQL statement that cannot run
     ├── StoreError                      the object store said no, or said nothing
     │   ├── ObjectNotFoundError         no such key
@@ -125,6 +126,13 @@ class MissingExtraError(UsageError):
     """An optional dependency is not installed."""
 
     code = "missing-extra"
+
+
+class AmbiguousSnapshotError(UsageError):
+    """A reference that means several snapshots; `candidates` lists their ids."""
+
+    code = "ambiguous-snapshot"
+    default_hint = "name the source (bucket/config-id@latest), the full stamp or the id"
 
 
 class InvalidQueryError(UsageError):

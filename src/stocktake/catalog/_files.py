@@ -13,11 +13,13 @@ from stocktake.clock import Clock
 
 
 class CatalogFiles(Protocol):
-    """The files of one catalog. Paths are relative, with `/`."""
+    """The files of one catalog. Paths are relative, with `/`.
 
-    @property
-    def location(self) -> str:
-        """The directory or `s3://` address, for people."""
+    Attributes:
+        location: The directory or `s3://` address, for people.
+    """
+
+    location: str
 
     def create(self, path: str) -> AbstractContextManager[BinaryIO]:
         """A sink for a new file, which appears whole and durable when the block ends normally.

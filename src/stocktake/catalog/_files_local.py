@@ -21,15 +21,15 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class LocalFiles:
-    """The files of one catalog below a directory. Implements `CatalogFiles`."""
+    """The files of one catalog below a directory. Implements `CatalogFiles`.
+
+    Attributes:
+        location: The directory.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-
-    @property
-    def location(self) -> str:
-        """The directory."""
-        return str(self._root)
+        self.location = str(self._root)
 
     @contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:

@@ -26,17 +26,17 @@ _ABANDONED_AFTER = timedelta(days=1)
 
 
 class S3Files:
-    """The files of one catalog below `s3://bucket/prefix`. Implements `CatalogFiles`."""
+    """The files of one catalog below `s3://bucket/prefix`. Implements `CatalogFiles`.
+
+    Attributes:
+        location: The address of the prefix.
+    """
 
     def __init__(self, store: Store, url: S3Url) -> None:
         self._store = store
         self._bucket = url.bucket
         self._prefix = f"{url.key.rstrip('/')}/" if url.key.strip("/") else ""
-
-    @property
-    def location(self) -> str:
-        """The address of the prefix."""
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        self.location = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     @contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:

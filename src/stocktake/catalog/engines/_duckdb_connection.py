@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from stocktake.catalog._owners import host, is_gone
 from stocktake.catalog.engines._duckdb_filesystem import StoreFileSystem
 from stocktake.errors import CatalogCorruptError, CatalogError, DiskFullError, QueryLimitError
 
@@ -126,7 +126,7 @@ class DuckDbConnections:
         parent = self.settings.temp_parent
         if parent is None:
             return None
-        return parent / f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+        return parent / f"{host()}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
 def open_duckdb(
@@ -167,7 +167,7 @@ def remove_dead_temp(parent: Path) -> list[str]:
     removed = []
     for folder in sorted(parent.iterdir()):
         match = re.fullmatch(r"(.+)\.(\d+)\.[0-9a-f]{8}", folder.name)
-        if match and match[1] == socket.gethostname() and not _is_running(int(match[2])):
+        if match and is_gone(match[1], int(match[2])):
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(folder.name)
     return removed
@@ -190,16 +190,6 @@ def typed_failure(error: duckdb.Error) -> CatalogError:
     if isinstance(error, duckdb.IOException | duckdb.HTTPException) or "parquet" in low:
         return CatalogCorruptError(f"a catalog file cannot be read: {text}")
     return CatalogError(f"the query engine failed: {text}")
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _drop_temp(temp: Path | None) -> None:

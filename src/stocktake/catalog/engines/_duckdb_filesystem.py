@@ -167,9 +167,10 @@ class RangedFile(io.RawIOBase):
         self._position = origin + offset
         return self._position
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size_bytes: int = -1, /) -> bytes:
         """That many bytes, or fewer at the end."""
-        stop = self._cache.size_bytes(self._path) if size < 0 else self._position + size
+        whole = self._cache.size_bytes(self._path)
+        stop = whole if size_bytes < 0 else self._position + size_bytes
         try:
             data = self._cache.read(self._path, self._position, stop)
         except Exception as error:

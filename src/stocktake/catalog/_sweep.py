@@ -1,0 +1,91 @@
+"""Cleaning up after processes that were killed: nothing of this is needed to read the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+
+from sqlalchemy import Connection, select
+
+from stocktake.catalog._catalog import SNAPSHOTS_FOLDER, Catalog
+from stocktake.catalog._change_log import CHANGES_FOLDER
+from stocktake.catalog._retention import finish_deletion
+from stocktake.catalog._snapshots import DELETING
+from stocktake.catalog.engines._duckdb_connection import remove_dead_temp
+from stocktake.clock import Clock, parse_utc
+from stocktake.state import change_segments, imports, snapshots
+
+_FAILED_KEPT = timedelta(days=7)
+"""So long a failed import's finished parts stay, for it to go on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What was removed: paths of files, ids of snapshots, names of temporary folders."""
+
+    leftovers: tuple[str, ...]
+    deletions_finished: tuple[str, ...]
+    orphans: tuple[str, ...]
+    temp_folders: tuple[str, ...]
+
+
+def sweep(catalog: Catalog) -> SweepResult:
+    """Finish interrupted deletions; remove half-written files, orphans and spilled data.
+
+    An orphan is a file of a snapshot that is neither published nor being imported (running, or
+    failed within the last week and able to go on), or of changes that no segment names. Safe
+    beside running imports and readers.
+    """
+    leftovers = catalog.files.remove_leftovers(catalog.clock)
+    finished = _finish_deletions(catalog)
+    orphans = _remove_orphans(catalog)
+    temp = remove_dead_temp(catalog.temp_parent)
+    return SweepResult(tuple(leftovers), tuple(finished), tuple(orphans), tuple(temp))
+
+
+def _finish_deletions(catalog: Catalog) -> list[str]:
+    with catalog.state.read() as connection:
+        rows = connection.execute(
+            select(snapshots.c.id, snapshots.c.path).where(snapshots.c.state == DELETING)
+        ).all()
+    for row in rows:
+        finish_deletion(catalog, row.id, row.path)
+    return [row.id for row in rows]
+
+
+def _remove_orphans(catalog: Catalog) -> list[str]:
+    # files first, rows second: the row of an import is there before its first file
+    files = [
+        *catalog.files.listing(SNAPSHOTS_FOLDER),
+        *catalog.files.listing(CHANGES_FOLDER),
+    ]
+    with catalog.state.read() as connection:
+        wanted = _wanted_ids(connection, catalog.clock)
+        segments = set(connection.execute(select(change_segments.c.path)).scalars())
+    orphans = [path for path in files if path not in segments and _snapshot_of(path) not in wanted]
+    for path in orphans:
+        catalog.files.remove(path)
+    return orphans
+
+
+def _snapshot_of(path: str) -> str | None:
+    """The id of the snapshot a file belongs to or leads to; None if it is no file of ours."""
+    parts = PurePosixPath(path).parts
+    if parts[0] == CHANGES_FOLDER:
+        return PurePosixPath(path).stem
+    return parts[3] if len(parts) > 4 else None
+
+
+def _wanted_ids(connection: Connection, clock: Clock) -> set[str | None]:
+    wanted: set[str | None] = {None, *connection.execute(select(snapshots.c.id)).scalars()}
+    rows = connection.execute(
+        select(imports.c.snapshot_id, imports.c.state, imports.c.finished_at).where(
+            imports.c.state.in_(["running", "failed"])
+        )
+    )
+    for row in rows:
+        failed_at = parse_utc(row.finished_at) if row.finished_at else clock.now()
+        if row.state == "running" or clock.now() - failed_at < _FAILED_KEPT:
+            wanted.add(row.snapshot_id)
+    return wanted
