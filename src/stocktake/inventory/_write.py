@@ -48,6 +48,8 @@ class _PartEncoder(Protocol):
 
     def finish(self) -> None: ...
 
+    def abandon(self) -> None: ...
+
 
 class ReportWriter:
     """Writes the parts of one delivery and then publishes it.
@@ -73,6 +75,7 @@ class ReportWriter:
     ) -> None:
         self._store = store
         self._spec = spec
+        self._overwrite = overwrite
         self._seed = seed
         self._columns = report_columns(spec.columns or DEFAULT_COLUMNS)
         self._parts: dict[int, ReportPart] = {}
@@ -124,10 +127,14 @@ class ReportWriter:
             spec.source_bucket, bucket, spec.stamp, spec.file_format, self._columns, parts
         )
         url = spec.manifest_url
+        checksum_key = url.key.removesuffix("json") + "checksum"
         symlink = spec.base.join("hive", hive_folder(spec.stamp), "symlink.txt")
+        if self._overwrite:
+            # up to here the old delivery is whole, from here on there is none until the last line
+            self._store.delete(bucket, [checksum_key])
         self._put(symlink.key, symlink_text(bucket, parts))
         self._put(url.key, manifest)
-        self._put(url.key.replace("manifest.json", "manifest.checksum"), checksum_text(manifest))
+        self._put(checksum_key, checksum_text(manifest))
         self._finished = True
         return WrittenReport(
             manifest_url=url,
@@ -253,7 +260,7 @@ def _abandon(encoder: _PartEncoder, sink: PartSink) -> None:
     with contextlib.suppress(StoreError):
         sink.abort()
     with contextlib.suppress(pa.ArrowException, ValueError, OSError):
-        encoder.finish()
+        encoder.abandon()
 
 
 def _seeded_uuid(seed: int, index: int) -> uuid.UUID:

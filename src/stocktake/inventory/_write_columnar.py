@@ -58,6 +58,10 @@ class ParquetPart:
             self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Free the encoder; its sink takes the rest and forgets it."""
+        self._writer.close()
+
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._held, self._schema)
         self._held, self._held_bytes = [], 0
@@ -88,15 +92,17 @@ class OrcPart:
         """Write the last stripe and the footer."""
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Free the encoder; its sink takes the rest and forgets it."""
+        self._writer.close()
+
 
 def columnar_rows(
     batch: pa.RecordBatch, columns: Sequence[ReportColumn], bucket: str, schema: pa.Schema
 ) -> pa.RecordBatch:
     """The batch with the report's columns, names and types; the null version is a null."""
     arrays = [
-        pa.array([bucket]).take(pa.nulls(0, pa.int64()))
-        if batch.num_rows == 0 and column.name == "bucket"
-        else _column_values(batch, column, bucket, field.type)
+        _column_values(batch, column, bucket, field.type)
         for column, field in zip(columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

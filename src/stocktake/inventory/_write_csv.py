@@ -23,7 +23,7 @@ _KEPT = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _ESCAPED = np.array([byte not in _KEPT for byte in range(256)])
 _HEX = np.frombuffer(b"0123456789ABCDEF", np.uint8)
 _SPACE, _PLUS, _PERCENT = (np.uint8(ord(char)) for char in " +%")
-_ROWS_MAX = 65_536
+_ROWS_MAX = 16_384
 _GZIP_LEVEL = 3
 _GZIP_WBITS = 31
 _TIME_WIDTH = 23
@@ -76,6 +76,9 @@ class CsvPart:
     def finish(self) -> None:
         """Write what is left; nothing may follow."""
         self._sink.write(self._gzip.flush())
+
+    def abandon(self) -> None:
+        """Nothing is held that needs to be freed."""
 
     def _put(self, data: bytes | memoryview) -> None:
         packed = self._gzip.compress(data)
@@ -139,8 +142,8 @@ def form_encode(keys: pa.Array) -> pa.Array:
 
 def _times(values: pa.Array) -> pa.Array:
     """`2024-05-06T22:38:00.000Z`, or '' for a null."""
-    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        values = pc.cast(values, pa.timestamp("ms", tz="UTC"))
+    if values.type.tz is not None:
+        values = pc.cast(values, pa.timestamp("ms", tz="UTC"), safe=False)
     naive = pc.cast(values, pa.timestamp("ms"), safe=False)
     text = pc.cast(pc.fill_null(naive, pa.scalar(0, pa.timestamp("ms"))), pa.string())
     _, data = _string_parts(text)
