@@ -6,24 +6,57 @@ any size. Never: a network address but 127.0.0.1; being imported by anything but
 
 from stocktake.testing._buckets import ExpectedDiff, SyntheticBucket, expected_diff
 from stocktake.testing._directories import DirectoryStore
-from stocktake.testing._emulators import start_ministack, start_moto
+from stocktake.testing._emulators import start_fake_s3, start_ministack, start_moto
+from stocktake.testing._fake_s3 import Behaviour, FakeS3
+from stocktake.testing._fault_actions import (
+    BitFlip,
+    Cut,
+    Delay,
+    LostAnswer,
+    Refuse,
+    Reset,
+    Stall,
+    Status,
+    Trickle,
+)
+from stocktake.testing._fault_proxy import Fault, FaultProxy
+from stocktake.testing._fault_store import FaultStore, Planned
 from stocktake.testing._memory_store import MemoryStore
 from stocktake.testing._populate import populate
 from stocktake.testing._reports import ReportLook, ReportOrder, write_synthetic_report
 from stocktake.testing._servers import Credentials, Server
+from stocktake.testing._swift import install_swift, start_swift
 
 __all__ = [
+    "Behaviour",
+    "BitFlip",
     "Credentials",
+    "Cut",
+    "Delay",
     "DirectoryStore",
     "ExpectedDiff",
+    "FakeS3",
+    "Fault",
+    "FaultProxy",
+    "FaultStore",
+    "LostAnswer",
     "MemoryStore",
+    "Planned",
+    "Refuse",
     "ReportLook",
     "ReportOrder",
+    "Reset",
     "Server",
+    "Stall",
+    "Status",
     "SyntheticBucket",
+    "Trickle",
     "expected_diff",
+    "install_swift",
     "populate",
+    "start_fake_s3",
     "start_ministack",
     "start_moto",
+    "start_swift",
     "write_synthetic_report",
 ]

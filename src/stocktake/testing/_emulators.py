@@ -1,13 +1,14 @@
-"""Emulators from PyPI: ministack (the demo's server) and moto (has the inventory API).
+"""Servers that are one process: ministack (the demo's), moto (inventory API), our own fake.
 
-Neither checks signatures, and both sort all keys for every page of a listing: they are for
-behaviour, not for speed.
+The emulators do not check signatures, and sort all keys for every page of a listing: they are for
+behaviour, not for speed. The fake checks everything and is for both.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from stocktake.errors import MissingExtraError
@@ -67,6 +68,32 @@ def start_moto(root: Path) -> Server:
     command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
     process = spawn(command, log_path, plain_environment())
     server = Server("moto", f"http://{HOST}:{port}", Credentials(), log_path, processes=[process])
+    return wait_until_up(server)
+
+
+def start_fake_s3(
+    root: Path, *, files: Path | None = None, keys: Mapping[str, Path] | None = None
+) -> Server:
+    """Our own fake as a process, so that it does not share a benchmark's interpreter.
+
+    Args:
+        root: Where its log goes.
+        files: Directory whose folders are buckets of files.
+        keys: Files of keys, one per line, by bucket: objects of one byte.
+
+    Raises:
+        ServerStartError: It does not come up.
+    """
+    port = free_port()
+    log_path = root / "fake_s3.log"
+    command = [sys.executable, "-m", "stocktake.testing.fake_s3", "--port", str(port)]
+    if files is not None:
+        command += ["--root", str(files.resolve())]
+    for bucket, path in (keys or {}).items():
+        command += ["--keys", f"{bucket}={path.resolve()}"]
+    process = spawn(command, log_path, plain_environment())
+    server = Server("fake_s3", f"http://{HOST}:{port}", Credentials(), log_path)
+    server.processes.append(process)
     return wait_until_up(server)
 
 

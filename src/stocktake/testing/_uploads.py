@@ -62,6 +62,12 @@ class UploadTable:
             upload.draft, blob=BytesBlob(b"".join(bodies)), etag=f"{joined}-{len(etags)}"
         )
 
+    def parts(self, upload_id: str, key: str) -> list[tuple[int, str, int]]:
+        """The parts that are there as (number, ETag, size), by number."""
+        with self._lock:
+            kept = sorted(self._find(upload_id, key).parts.items())
+        return [(number, md5_hex(body), len(body)) for number, body in kept]
+
     def drop(self, upload_id: str, key: str) -> None:
         """Forget an upload and its parts."""
         with self._lock:

@@ -1,0 +1,191 @@
+"""The fake S3's object operations: GET with ranges, conditional PUT, multipart."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from zlib import crc32
+
+from stocktake.model import normalise_etag
+from stocktake.testing._blobs import BytesBlob, md5_hex
+from stocktake.testing._fake_s3_buckets import FakeBucket
+from stocktake.testing._fake_s3_wire import (
+    Answer,
+    Request,
+    decode_chunked,
+    http_time,
+    parse_xml,
+    xml_answer,
+)
+from stocktake.testing._object_table import Condition, Refused, Version
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_CHECKS: dict[str, Callable[[bytes], bytes]] = {
+    "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
+    "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
+    "x-amz-checksum-crc32": lambda body: crc32(body).to_bytes(4, "big"),
+}
+
+
+def get_object(bucket: FakeBucket, request: Request) -> Answer:
+    """GET and HEAD."""
+    version = bucket.table.find(request.key, request.query.get("versionId"))
+    if request.method == "GET" and version.storage_class in _ARCHIVED:
+        raise Refused(
+            403, "InvalidObjectState", "The operation is not valid for the object's storage class"
+        )
+    wanted = request.headers.get("if-match")
+    if wanted is not None and normalise_etag(wanted) != version.etag:
+        raise Refused(412, "PreconditionFailed", "If-Match")
+    headers = _version_headers(version)
+    span = request.headers.get("range")
+    if span is None:
+        return Answer(200, headers, blob=version.blob, start=0, stop=version.size_bytes)
+    start, stop = _span(span, version.size_bytes)
+    headers["content-range"] = f"bytes {start}-{stop - 1}/{version.size_bytes}"
+    return Answer(206, headers, blob=version.blob, start=start, stop=stop)
+
+
+def _version_headers(version: Version) -> dict[str, str]:
+    headers = {
+        "etag": f'"{version.etag}"',
+        "last-modified": http_time(version.last_modified),
+        "content-type": version.content_type,
+        "accept-ranges": "bytes",
+    }
+    headers |= {f"x-amz-meta-{name}": value for name, value in version.metadata.items()}
+    if version.version_id != "null":
+        headers["x-amz-version-id"] = version.version_id
+    if version.storage_class != "STANDARD":
+        headers["x-amz-storage-class"] = version.storage_class
+    return headers
+
+
+def _span(text: str, size: int) -> tuple[int, int]:
+    match = _RANGE.fullmatch(text)
+    if match is None or match.groups() == ("", ""):
+        return 0, size
+    first, last = match.groups()
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(size, int(last) + 1) if last else size
+    if start >= size or stop <= start:
+        raise Refused(416, "InvalidRange", "The requested range is not satisfiable")
+    return start, stop
+
+
+def payload(request: Request) -> bytes:
+    """The body as meant, its checksum headers verified."""
+    body = request.body
+    if request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
+        body = decode_chunked(body)
+    for name, digest in _CHECKS.items():
+        claimed = request.headers.get(name)
+        if claimed is not None and b64decode(claimed) != digest(body):
+            raise Refused(400, "BadDigest", f"The {name} you specified did not match")
+    return body
+
+
+def put_object(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
+    """PutObject with If-None-Match: * and If-Match."""
+    body = payload(request)
+    draft = replace(_draft(request, now), blob=BytesBlob(body), etag=md5_hex(body))
+    stored = bucket.table.put(draft, _condition(request))
+    return Answer(200, _written(stored))
+
+
+def _written(stored: Version) -> dict[str, str]:
+    headers = {"etag": f'"{stored.etag}"'}
+    if stored.version_id != "null":
+        headers["x-amz-version-id"] = stored.version_id
+    return headers
+
+
+def _condition(request: Request) -> Condition:
+    none_match = request.headers.get("if-none-match")
+    if none_match not in {None, "*"}:
+        raise Refused(501, "NotImplemented", "If-None-Match takes * only")
+    return Condition(none_match == "*", normalise_etag(request.headers.get("if-match")))
+
+
+def _draft(request: Request, now: datetime) -> Version:
+    start = "x-amz-meta-"
+    metadata = {
+        name.removeprefix(start): value
+        for name, value in request.headers.items()
+        if name.startswith(start)
+    }
+    return Version(
+        request.key,
+        BytesBlob(b""),
+        "",
+        now.replace(microsecond=0),
+        content_type=request.headers.get("content-type") or "binary/octet-stream",
+        metadata=metadata,
+        storage_class=request.headers.get("x-amz-storage-class", "STANDARD"),
+    )
+
+
+def delete_object(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
+    """DeleteObject, of the key or of one version."""
+    marker = bucket.table.delete(request.key, now, request.query.get("versionId"))
+    if marker is None:
+        return Answer(204)
+    headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
+    return Answer(204, headers)
+
+
+def begin_upload(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
+    """CreateMultipartUpload."""
+    upload_id = bucket.uploads.begin(_draft(request, now))
+    return xml_answer(
+        "InitiateMultipartUploadResult",
+        f"<Bucket>{bucket.table.name}</Bucket><UploadId>{upload_id}</UploadId>",
+    )
+
+
+def put_part(bucket: FakeBucket, request: Request) -> Answer:
+    """UploadPart."""
+    number = request.query.get("partNumber", "")
+    if not number.isdigit():
+        raise Refused(400, "InvalidArgument", "partNumber")
+    upload_id = request.query["uploadId"]
+    etag = bucket.uploads.put_part(upload_id, request.key, int(number), payload(request))
+    return Answer(200, {"etag": f'"{etag}"'})
+
+
+def complete_upload(bucket: FakeBucket, request: Request) -> Answer:
+    """CompleteMultipartUpload."""
+    upload_id = request.query["uploadId"]
+    parts = [
+        (int(part.findtext("PartNumber") or 0), normalise_etag(part.findtext("ETag")) or "")
+        for part in parse_xml(request.body).findall("Part")
+    ]
+    draft = bucket.uploads.assemble(upload_id, request.key, parts)
+    stored = bucket.table.put(draft, _condition(request))
+    bucket.uploads.drop(upload_id, request.key)
+    answer = xml_answer("CompleteMultipartUploadResult", f"<ETag>&quot;{stored.etag}&quot;</ETag>")
+    return replace(answer, headers=dict(answer.headers) | _written(stored))
+
+
+def abort_upload(bucket: FakeBucket, request: Request) -> Answer:
+    """AbortMultipartUpload."""
+    bucket.uploads.drop(request.query["uploadId"], request.key)
+    return Answer(204)
+
+
+def list_parts(bucket: FakeBucket, request: Request) -> Answer:
+    """ListParts, all on one page."""
+    parts = bucket.uploads.parts(request.query["uploadId"], request.key)
+    inner = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>"
+        f"<Size>{size}</Size></Part>"
+        for number, etag, size in parts
+    )
+    return xml_answer("ListPartsResult", inner + "<IsTruncated>false</IsTruncated>")
