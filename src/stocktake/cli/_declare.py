@@ -20,6 +20,7 @@ import typer
 
 from stocktake.cli._help import DescribedCommand, DescribedGroup
 from stocktake.cli._run import Run
+from stocktake.errors import UsageError
 
 _COMMON = "Common options"
 _STORE = "Object store options"
@@ -37,6 +38,15 @@ COMMON_OPTIONS: dict[str, Any] = {
     "json": Annotated[
         bool | None,
         typer.Option("--json", help="Answer with one JSON document.", rich_help_panel=_COMMON),
+    ],
+    "state_url": Annotated[
+        str | None,
+        typer.Option(
+            "--state-url",
+            metavar="URL",
+            help="Control database, if not in the catalog.",
+            rich_help_panel=_COMMON,
+        ),
     ],
     "quiet": Annotated[
         bool | None,
@@ -115,9 +125,14 @@ def command(
     return register
 
 
-def callback(app: typer.Typer, function: Callable[..., int | None]) -> None:
+def callback(app: typer.Typer, function: Callable[..., int | None] | None = None) -> None:
     """Give a group the common options, and `function` to run when no subcommand is named."""
-    app.callback(invoke_without_command=True)(_with_common(function, group=True))
+    default = _no_subcommand if function is None else function
+    app.callback(invoke_without_command=True, help=app.info.help)(_with_common(default, group=True))
+
+
+def _no_subcommand(run: Run) -> None:
+    raise UsageError("no command given", hint="--help lists the commands")
 
 
 def _with_common(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import typer.core
 from stocktake.cli._commands import EXIT_CODES
 
 WIDTH = 80
+_RANGE = re.compile(r"; x>=\d+|\s*\[x>=\d+\]")
 
 
 def write_help(command: Any, ctx: Any, formatter: Any) -> None:
@@ -26,7 +29,9 @@ def _write_opening(command: Any, ctx: Any, formatter: Any) -> None:
     command.format_usage(ctx, formatter)
     for paragraph in paragraphs(command.help or ""):
         formatter.write_paragraph()
-        formatter.write_text(paragraph)
+        # an address or option that is broken at a hyphen cannot be copied
+        lines = textwrap.wrap(paragraph, WIDTH, break_on_hyphens=False, break_long_words=False)
+        formatter.write("\n".join(lines) + "\n")
 
 
 def write_ending(formatter: Any, exits: Iterable[int], examples: Sequence[str]) -> None:
@@ -51,8 +56,11 @@ def _parameter_sections(command: Any, ctx: Any) -> list[tuple[str, list[tuple[st
         record = parameter.get_help_record(ctx)
         if record is None:
             continue
-        default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+        default = "Options"
+        if parameter.param_type_name == "argument":
+            default, record = "Arguments", (record[0].partition(" ")[0], record[1])
         title = getattr(parameter, "rich_help_panel", None) or default
+        record = (record[0], _RANGE.sub("", record[1]))
         if "--help" in parameter.opts:
             title = "Common options"
             record = (record[0], "Show this help.")
@@ -89,7 +97,7 @@ class DescribedGroup(typer.core.TyperGroup):
     def write_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of subcommands."""
         rows = [
-            (name, paragraphs(command.help or "")[0])
+            (name, paragraphs(command.help or "")[0].rstrip("."))
             for name, command in self.commands.items()
             if not command.hidden
         ]

@@ -17,6 +17,7 @@ from stocktake.settings import SETTINGS, Settings, load_settings
 from stocktake.telemetry import Meter, logger
 
 if TYPE_CHECKING:
+    from stocktake.catalog import Catalog
     from stocktake.store import Store
 
 
@@ -73,6 +74,21 @@ class Run:
             retry=RetryPolicy(attempts_max=settings.attempts),
         )
         return open_store(options, meter=self.meter, clock=self.clock)
+
+    def open_catalog(self, *, create: bool = False) -> Catalog:
+        """The catalog that the settings name. Use it as a context manager."""
+        from stocktake.catalog import open_catalog
+
+        settings = self.settings
+        store = self.open_store() if settings.catalog.startswith("s3://") else None
+        return open_catalog(
+            settings.catalog,
+            state_url=settings.state_url,
+            create=create,
+            store=store,
+            clock=self.clock,
+            memory_mb=settings.memory_mb,
+        )
 
 
 class _OutputHandler(logging.Handler):
