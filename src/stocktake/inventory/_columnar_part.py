@@ -55,9 +55,7 @@ def peek_footer(access: PartAccess, file_format: ReportFormat) -> Footer:
         ReportExpiredError: The part is gone.
         PartCorruptError: Its size is not what the manifest says, or it has no footer.
     """
-    with access.open() as body:
-        etag = body.head.etag
-    file = RangedFile(access, etag, block_bytes=FOOTER_BLOCK_BYTES)
+    file = RangedFile(access, access.head().etag, block_bytes=FOOTER_BLOCK_BYTES)
     return read_footer(file, file_format, access.part)
 
 

@@ -93,7 +93,7 @@ def open_report(
         manifest=manifest,
         as_of=as_of,
         columns=_column_names(manifest, accesses, dialect),
-        key_encoding=dialect.key_encoding(options.key_encoding),
+        key_encoding=_key_encoding(manifest, options, dialect),
         facts=facts,
         warnings=(*_warnings(found, manifest, as_of), *moved),
         options=options,
@@ -211,6 +211,12 @@ def _column_names(
             return footer.columns
         fallback = fallback or footer.columns
     return fallback or stated
+
+
+def _key_encoding(manifest: Manifest, options: ReadOptions, dialect: Dialect) -> KeyEncoding:
+    if manifest.file_format is not ReportFormat.CSV:
+        return KeyEncoding.NONE
+    return dialect.key_encoding(options.key_encoding)
 
 
 def _warnings(found: FoundManifest, manifest: Manifest, as_of: datetime) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from stocktake.errors import (
     ObjectNotFoundError,
@@ -13,7 +15,9 @@ from stocktake.errors import (
 from stocktake.inventory._access import needed_for
 from stocktake.inventory._part_location import PartPlace
 from stocktake.model import PartRef
-from stocktake.store import ByteRange, ObjectBody, Store
+from stocktake.store import ByteRange, ObjectBody, ObjectHead, Store
+
+T = TypeVar("T")
 
 
 class PartAccess:
@@ -41,17 +45,19 @@ class PartAccess:
             PartCorruptError: It has another size than the manifest says.
             AccessDeniedError: s3:GetObject or kms:Decrypt is missing.
         """
-        body = self._get(None, None)
-        if body.head.size_bytes != self.part.size_bytes:
+        body = self._ask(self._get)
+        try:
+            self._check_size(body.head)
+        except PartCorruptError:
             with body:
-                raise PartCorruptError(
-                    f"part {self.part.name} has {body.head.size_bytes} bytes, "
-                    f"the manifest says {self.part.size_bytes}",
-                    part=self.part.name,
-                    size_bytes=body.head.size_bytes,
-                    expected_bytes=self.part.size_bytes,
-                )
+                raise
         return body
+
+    def head(self) -> ObjectHead:
+        """What the store says about the part; errors as `open`."""
+        head = self._ask(self._store.head)
+        self._check_size(head)
+        return head
 
     def read_range(self, start: int, stop: int, *, etag: str | None) -> bytes:
         """Bytes `start` up to `stop` of the version that has this ETag (None: of any).
@@ -61,7 +67,7 @@ class PartAccess:
             ReportExpiredError: It is gone.
         """
         try:
-            with self._get(ByteRange(start, stop), etag) as body:
+            with self._ask(self._get, byte_range=ByteRange(start, stop), if_match=etag) as body:
                 data = body.read()
         except PreconditionFailedError as error:
             raise PartCorruptError(
@@ -73,19 +79,23 @@ class PartAccess:
             )
         return data
 
-    def _get(self, byte_range: ByteRange | None, etag: str | None) -> ObjectBody:
-        try:
-            return self._get_key(self._key, byte_range, etag)
-        except ObjectNotFoundError as error:
-            if self._fallback_key in (None, self._key):
-                raise self._gone() from error
-        return self._get_fallback(byte_range, etag)
+    def _get(self, bucket: str, key: str, **parameters: Any) -> ObjectBody:
+        return self._store.get(bucket, key, **parameters)
 
-    def _get_fallback(self, byte_range: ByteRange | None, etag: str | None) -> ObjectBody:
-        """The part in `data/` beside the manifest's folder: a Prefix that ends with a slash."""
-        key = self._fallback_key or self._key
+    def _ask(self, verb: Callable[..., T], **parameters: Any) -> T:
+        """The store's answer about the part, where it should be or where a known trap puts it."""
+        with needed_for(f"as part {self.part.index} of the report"):
+            try:
+                return verb(self._bucket, self._key, **parameters)
+            except ObjectNotFoundError as error:
+                if self._fallback_key in (None, self._key):
+                    raise self._gone() from error
+            return self._ask_beside(verb, str(self._fallback_key), parameters)
+
+    def _ask_beside(self, verb: Callable[..., T], key: str, parameters: dict[str, Any]) -> T:
+        """Look in `data/` beside the manifest's folder: what a Prefix ending in a slash needs."""
         try:
-            body = self._get_key(key, byte_range, etag)
+            answer = verb(self._bucket, key, **parameters)
         except ObjectNotFoundError as error:
             raise self._gone() from error
         with self._lock:
@@ -94,11 +104,17 @@ class PartAccess:
                 "configuration should not end with a slash"
             )
             self._key = key
-        return body
+        return answer
 
-    def _get_key(self, key: str, byte_range: ByteRange | None, etag: str | None) -> ObjectBody:
-        with needed_for(f"as part {self.part.index} of the report"):
-            return self._store.get(self._bucket, key, byte_range=byte_range, if_match=etag)
+    def _check_size(self, head: ObjectHead) -> None:
+        if head.size_bytes != self.part.size_bytes:
+            raise PartCorruptError(
+                f"part {self.part.name} has {head.size_bytes} bytes, "
+                f"the manifest says {self.part.size_bytes}",
+                part=self.part.name,
+                size_bytes=head.size_bytes,
+                expected_bytes=self.part.size_bytes,
+            )
 
     def _gone(self) -> ReportExpiredError:
         return ReportExpiredError(

@@ -77,8 +77,8 @@ class PartStream:
         self._members = 0
         self._inflater: _Inflater | None = None
 
-    def read(self, size: int = -1) -> bytes:
-        """Exactly `size` bytes, fewer only at the end, which is verified; all the rest for -1.
+    def read(self, size_bytes: int = -1) -> bytes:
+        """Exactly `size_bytes`, fewer only at the end, which is verified; all the rest for -1.
 
         Raises:
             PartCorruptError: Wrong size or MD5, cut off, or not gzip. `retryable` is False if the
@@ -89,7 +89,7 @@ class PartStream:
         if self.failure is not None:
             raise self.failure
         try:
-            return self._read(size)
+            return self._read(size_bytes)
         except StocktakeError as error:
             self.failure = error
             raise
@@ -119,8 +119,8 @@ class PartStream:
         """False."""
         return False
 
-    def _read(self, size: int) -> bytes:
-        wanted = size if size >= 0 else 1 << 62
+    def _read(self, size_bytes: int) -> bytes:
+        wanted = size_bytes if size_bytes >= 0 else 1 << 62
         pieces = []
         while wanted:
             out = self._produce(min(wanted, _PIECE_BYTES))

@@ -39,9 +39,10 @@ class RangedFile:
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
-    def read(self, size: int = -1) -> bytes:
-        """Exactly `size` bytes, fewer only at the end; all the rest for -1."""
-        stop = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
+    def read(self, size_bytes: int = -1) -> bytes:
+        """Exactly `size_bytes` bytes, fewer only at the end; all the rest for -1."""
+        wanted = self._size_bytes if size_bytes < 0 else self._position + size_bytes
+        stop = min(wanted, self._size_bytes)
         pieces = []
         while self._position < stop:
             number, offset = divmod(self._position, self._block_bytes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stocktake.errors import (
     ObjectNotFoundError,
@@ -18,6 +20,7 @@ from stocktake.errors import (
 from stocktake.inventory._columnar_part import read_columnar_part
 from stocktake.inventory._csv_part import read_csv_part
 from stocktake.inventory._fetch import FetchedManifest
+from stocktake.inventory._key_probe import PROBES_MAX
 from stocktake.inventory._layout import CsvLayout
 from stocktake.inventory._manifest import Manifest, ReportFormat
 from stocktake.inventory._options import KeyEncoding, ReadOptions
@@ -99,7 +102,7 @@ class Report:
         """Every part, in the manifest's order."""
         return tuple(access.part for access in self._opened.accesses)
 
-    def read(self, part: PartRef, tally: PartTally) -> Iterator[Block]:
+    def read(self, part: PartRef, tally: PartTally) -> Generator[Block, None, None]:
         """The rows of one part, in its order; they count once the iterator has ended.
 
         CSV blocks come before the part's MD5 is known: if it turns out wrong, the iterator raises
@@ -129,6 +132,28 @@ class Report:
         if access.warning:
             tally.warnings.append(access.warning)
 
+    def with_key_encoding(self, encoding: KeyEncoding) -> Report:
+        """The same CSV report, its keys read in another way (after `settle_key_encoding`)."""
+        opened = self._opened
+        if opened.manifest.file_format is not ReportFormat.CSV:
+            return self
+        attrs = {**opened.header.attrs, "key_encoding": encoding.value}
+        header = replace(opened.header, attrs=attrs)
+        return Report(self._store, replace(opened, header=header, key_encoding=encoding))
+
+    def plus_key_samples(self, count: int = PROBES_MAX) -> tuple[str, ...]:
+        """The first raw CSV keys with a bare `+`, for `settle_key_encoding`. Reads until found."""
+        raw = self.with_key_encoding(KeyEncoding.NONE)
+        samples: list[str] = []
+        for part in raw.parts():
+            with closing(raw.read(part, PartTally())) as blocks:
+                for block in blocks:
+                    keys = block.rows.column("key")
+                    samples += keys.filter(pc.match_substring(keys, "+")).to_pylist()
+                    if len(samples) >= count:
+                        return tuple(samples[:count])
+        return tuple(samples)
+
     def recheck(self) -> None:
         """Make sure that the manifest is still the one that was opened. One HEAD, or one GET.
 
@@ -147,7 +172,7 @@ class Report:
         if md5 != fetched.md5:
             raise ReportChangedError(f"{url} was rewritten meanwhile", url=str(url), md5=md5)
 
-    def _read_csv(self, access: PartAccess, tally: PartTally) -> Iterator[Block]:
+    def _read_csv(self, access: PartAccess, tally: PartTally) -> Generator[Block, None, None]:
         opened = self._opened
         layout = CsvLayout.of(
             opened.columns,
