@@ -24,8 +24,8 @@ def populate(
     """Make the bucket named `synthetic.name` hold this generation; returns how many were written.
 
     The objects are a few bytes each and differ between generations; folder markers stay empty, so a
-    modified one has a newer time and no other ETag. The bucket must exist. With `previous`, it holds that generation already and only the difference is
-    written and deleted.
+    modified one has a newer time and no other ETag. The bucket must exist. With `previous`, it
+    holds that generation already and only the difference is written and deleted.
     """
     if previous is None:
         keys: Iterable[str] = _keys(synthetic)

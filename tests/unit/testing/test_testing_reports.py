@@ -158,10 +158,8 @@ def test_oddities_of_other_stores_can_be_imitated():
 
 
 def test_the_command_writes_files_where_a_file_server_finds_them(tmp_path, capsys):
-    code = main(
-        "--rows 500 --format parquet --parts 2 --schema full --generation 2 --nasty".split()
-        + ["--out", str(tmp_path)]
-    )
+    what = "--rows 500 --format parquet --parts 2 --schema full --generation 2 --nasty"
+    code = main([*what.split(), "--out", str(tmp_path)])
     said = json.loads(capsys.readouterr().out)
     assert code == 0
     url = S3Url.parse(said["manifest"])
