@@ -19,6 +19,7 @@ from stocktake.store._port import (
     Store,
     iter_listing,
 )
+from stocktake.store._probe import StoreProfile, probe
 from stocktake.store._retry import RetryPolicy
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "RetryPolicy",
     "S3StoreOptions",
     "Store",
+    "StoreProfile",
     "iter_listing",
     "open_store",
+    "probe",
     "refusal_error",
 ]

@@ -15,7 +15,7 @@ from stocktake.store._answers import Call, odd_answer_error
 _ROOTS: Mapping[str, frozenset[str]] = {
     "ListBuckets": frozenset({"ListAllMyBucketsResult"}),
     "GetBucketLocation": frozenset({"LocationConstraint"}),
-    "GetBucketVersioning": frozenset({"VersioningConfiguration"}),
+    "GetBucketVersioning": frozenset({"VersioningConfiguration", "GetBucketVersioningResponse"}),
     "GetBucketInventoryConfiguration": frozenset({"InventoryConfiguration"}),
     "ListBucketInventoryConfigurations": frozenset(
         {"ListInventoryConfigurationsResult", "ListBucketInventoryConfigurationsResult"}
