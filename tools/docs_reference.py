@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 import shlex
 import sys
@@ -122,7 +123,14 @@ def documented_commands(text: str) -> list[list[str]]:
         joined = block[1].replace("\\\n", " ")
         lines += [line.strip().removeprefix("$ ") for line in joined.splitlines()]
     wanted = [line for line in lines if line.startswith("stocktake ") and "..." not in line]
-    return [shlex.split(line, comments=True)[1:] for line in wanted]
+    return [_words(line) for line in wanted]
+
+
+def _words(line: str) -> list[str]:
+    """The command's own words: up to a pipe or a redirection, without the program's name."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|<>;&")
+    lexer.whitespace_split = True
+    return list(itertools.takewhile(lambda word: not set(word) & set("|<>;&"), lexer))[1:]
 
 
 def main(arguments: list[str]) -> int:
