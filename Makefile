@@ -72,8 +72,8 @@ docs: $(DOCS_READY) ## build the documentation into site/
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "built: site/index.html"
 
-lock: ## write requirements/*.txt anew from pyproject.toml
-	@python="$$(PYTHON='$(PYTHON)' sh tools/find-python)" && sh tools/lock "$$python"
+lock: ## write requirements/*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions
+	@python="$$(PYTHON='$(PYTHON)' sh tools/find-python)" && sh tools/lock "$$python" $(ARGS)
 
 build: $(READY) ## wheel and source archive in dist/
 	$(PY) -m build --no-isolation
