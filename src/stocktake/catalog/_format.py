@@ -20,6 +20,7 @@ FORMAT_NAME = "stocktake-snapshot"
 FORMAT_VERSION = 1
 MANIFEST_NAME = "snapshot.json"
 FOLDERS_NAME = "folders.parquet"
+UNCONFIRMED_NAME = "unconfirmed.parquet"
 
 FOLDERS: pa.Schema = pa.schema(
     [
@@ -127,7 +128,11 @@ class SnapshotStats:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotManifest:
-    """Everything `snapshot.json` says."""
+    """Everything `snapshot.json` says.
+
+    `quantiles` are sorted keys that cut the rows into about equal pieces: range-wise work and
+    listings start from them.
+    """
 
     snapshot_id: str
     created_at: str
@@ -137,6 +142,7 @@ class SnapshotManifest:
     stats: SnapshotStats
     warnings: tuple[str, ...] = ()
     bad_samples: tuple[dict[str, Any], ...] = ()
+    quantiles: tuple[str, ...] = ()
 
     @property
     def has_versions(self) -> bool:
@@ -155,6 +161,7 @@ class SnapshotManifest:
             "warnings": list(self.warnings),
             "bad_samples": list(self.bad_samples),
             "folders_file": FOLDERS_NAME,
+            "quantiles": list(self.quantiles),
             "undecodable_files": [f.to_dict() for f in self.undecodable_files],
             "files": [f.to_dict() for f in self.files],
         }
@@ -187,6 +194,7 @@ class SnapshotManifest:
                 stats=SnapshotStats(**raw["stats"]),
                 warnings=tuple(raw["warnings"]),
                 bad_samples=tuple(raw["bad_samples"]),
+                quantiles=tuple(raw["quantiles"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CatalogCorruptError(f"`{path}` cannot be read: {error!r}", path=path) from error

@@ -16,6 +16,7 @@ from stocktake.model._record import (
     object_schema,
 )
 from stocktake.model._source import (
+    BAD_SAMPLES_MAX,
     Block,
     Coverage,
     PartRef,
@@ -27,6 +28,7 @@ from stocktake.model._source import (
 from stocktake.model._url import S3Url
 
 __all__ = [
+    "BAD_SAMPLES_MAX",
     "CORE_FIELDS",
     "EXTRA_PREFIX",
     "OBJECT",

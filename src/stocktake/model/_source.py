@@ -99,7 +99,9 @@ class PartRef:
 class PartTally:
     """What reading one part found besides its rows. Filled by the reader, kept by the catalog.
 
-    `bad_samples` holds at most 20 raw rows with the reason.
+    `bad_samples` holds at most 20 raw rows with the reason. The catalog adds what it took out:
+    rows that stood twice (`duplicates`, of which with other data `duplicates_differing`) and latest
+    marks that were not (`demoted_latest`).
     """
 
     rows: int = 0
@@ -110,6 +112,9 @@ class PartTally:
     plus_keys: int = 0
     percent20_keys: int = 0
     bytes_read: int = 0
+    duplicates: int = 0
+    duplicates_differing: int = 0
+    demoted_latest: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def note_bad(self, part_name: str, text: str, reason: str) -> None:

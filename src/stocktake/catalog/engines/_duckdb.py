@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from stocktake.catalog._format import RowGroup
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
-from stocktake.catalog.engines._duckdb_query import fetch_table, stream_query
-from stocktake.catalog.engines._protocol import QueryLimits
+from stocktake.catalog.engines._duckdb_diff import diff
+from stocktake.catalog.engines._duckdb_duplicates import find_surplus
+from stocktake.catalog.engines._duckdb_query import stream_query
+from stocktake.catalog.engines._duckdb_rollup import roll_up
+from stocktake.catalog.engines._protocol import DiffRules, QueryLimits, RollUp, SnapshotView
 
 
 class DuckDbEngine:
@@ -18,15 +22,25 @@ class DuckDbEngine:
     def __init__(self, connections: DuckDbConnections) -> None:
         self._connections = connections
 
+    def find_surplus(self, view: SnapshotView, repeats: Iterable[RowGroup]) -> Iterator[pa.Table]:
+        """Rows that stand twice, or claim to be the latest beside a newer one."""
+        return find_surplus(self._connections, view, repeats)
+
+    def roll_up(self, view: SnapshotView, sink: BinaryIO) -> RollUp:
+        """Write `folders.parquet` and return the totals."""
+        return roll_up(self._connections, view, sink)
+
+    def diff(
+        self, old: SnapshotView, new: SnapshotView, rules: DiffRules
+    ) -> Iterator[pa.RecordBatch]:
+        """Every key that differs between two snapshots' current objects, in key order."""
+        return diff(self._connections, old, new, rules)
+
     def query(
         self, statement: str, parameters: Sequence[Any], limits: QueryLimits
     ) -> pa.RecordBatchReader:
         """Run the catalog's own SQL, as a stream of batches."""
         return stream_query(self._connections, statement, parameters, limits)
-
-    def page(self, statement: str, parameters: Sequence[Any], limits: QueryLimits) -> pa.Table:
-        """Run the catalog's own SQL and take the whole, small result: the fast way."""
-        return fetch_table(self._connections, statement, parameters, limits.timeout_s)
 
     def close(self) -> None:
         """Give back memory and temporary files."""

@@ -27,6 +27,8 @@ from stocktake.errors import CatalogCorruptError, CatalogError, DiskFullError, Q
 PARQUET = "read_parquet(?, hive_partitioning=false, union_by_name=false)"
 """The table of a bound list of file names; every scan of catalog files is written so."""
 
+_DUCKDB_TEXT = re.compile(r"[A-Z][\w ]* Error: ", re.IGNORECASE)
+
 MEMORY_MB = 250
 THREADS = 2
 
@@ -85,16 +87,18 @@ class DuckDbConnections:
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """Turn DuckDB's exceptions inside the block into ours."""
+        """Turn DuckDB's failures inside the block into ours.
+
+        A stream of batches reports them as an `OSError` of Arrow's with DuckDB's text.
+        """
         try:
             yield
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
+            if not isinstance(error, duckdb.Error) and not _DUCKDB_TEXT.match(str(error)):
+                raise
             file_system = self.settings.file_system
-            cause = file_system.failure if file_system is not None else None
-            if file_system is not None and cause is not None:
-                file_system.failure = None
-                raise cause from error
-            raise typed_failure(error) from error
+            cause = file_system.take_failure() if file_system is not None else None
+            raise cause or typed_failure(error) from error
 
     def close(self) -> None:
         """Give everything back, spilled files too. It may be used again afterwards."""
@@ -173,21 +177,21 @@ def remove_dead_temp(parent: Path) -> list[str]:
     return removed
 
 
-def typed_failure(error: duckdb.Error) -> CatalogError:
-    """DuckDB's exception as the catalog error it stands for."""
+def typed_failure(error: Exception) -> CatalogError:
+    """DuckDB's failure as the catalog error it stands for."""
     text = " ".join(str(error).split())
     low = text.lower()
     if "no space left" in low or "disk quota" in low or "max_temp_directory_size" in low:
         return DiskFullError(f"no space left for the query's temporary files: {text}")
-    if isinstance(error, duckdb.OutOfMemoryException):
+    if low.startswith("out of memory error"):
         return QueryLimitError(
             f"the query needs more memory than it may have: {text}",
-            hint="ask for less at once, or raise --memory-mb",
+            hint="ask for less at once, or raise the limit: STOCKTAKE_MEMORY_MB",
             limit="memory",
         )
-    if isinstance(error, duckdb.InterruptException):
+    if low.startswith("interrupt error"):
         return QueryLimitError("the query was stopped", limit="time")
-    if isinstance(error, duckdb.IOException | duckdb.HTTPException) or "parquet" in low:
+    if low.startswith(("io error", "http error")) or "parquet" in low:
         return CatalogCorruptError(f"a catalog file cannot be read: {text}")
     return CatalogError(f"the query engine failed: {text}")
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from fsspec.spec import AbstractFileSystem
 
-from stocktake.errors import CatalogCorruptError
+from stocktake.errors import CatalogCorruptError, StocktakeError
 
 _BLOCK_BYTES = 1 << 20
 _BLOCKS_MAX = 24
@@ -100,14 +100,14 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
 
 
 class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]
-    """The four calls DuckDB makes. `failure` keeps our error, since DuckDB passes on only text."""
+    """The four calls DuckDB makes, and the failure of the last one that failed."""
 
     cachable = False
 
     def __init__(self, files: RangedFiles, scheme: str) -> None:
         super().__init__()
         self.protocol = scheme
-        self.failure: Exception | None = None
+        self._failure: StocktakeError | None = None
         self._cache = BlockCache(files)
         self._start = f"{scheme}://"
 
@@ -128,11 +128,19 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]
         name = path.removeprefix(self._start)
         try:
             self._cache.size_bytes(name)
-        except Exception as error:
-            # boundary: DuckDB turns every exception into its own with the text alone
-            self.failure = error
+        except StocktakeError as error:
+            self.keep_failure(error)
             raise
         return RangedFile(self._cache, name, self)
+
+    def keep_failure(self, error: StocktakeError) -> None:
+        """Remember an error: DuckDB passes on its text alone."""
+        self._failure = error
+
+    def take_failure(self) -> StocktakeError | None:
+        """The error that a query has just failed for, if it came from here."""
+        error, self._failure = self._failure, None
+        return error
 
 
 class RangedFile(io.RawIOBase):
@@ -173,9 +181,8 @@ class RangedFile(io.RawIOBase):
         stop = whole if size_bytes < 0 else self._position + size_bytes
         try:
             data = self._cache.read(self._path, self._position, stop)
-        except Exception as error:
-            # boundary: DuckDB turns every exception into its own with the text alone
-            self._owner.failure = error
+        except StocktakeError as error:
+            self._owner.keep_failure(error)
             raise
         self._position += len(data)
         return data

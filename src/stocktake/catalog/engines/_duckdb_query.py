@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,85 +16,80 @@ from stocktake.catalog.engines._protocol import QueryLimits
 from stocktake.errors import QueryLimitError
 
 _BATCH_ROWS = 16_384
-# the longest wait a timer can be given; beyond it a limit is none
-_TIMER_MAX_S = threading.TIMEOUT_MAX
 
 
 def stream_query(
     connections: DuckDbConnections, statement: str, parameters: Sequence[Any], limits: QueryLimits
 ) -> pa.RecordBatchReader:
-    """The result as a stream of batches; close the reader, or read it to its end.
+    """The result as a stream of batches, computed as they are taken.
 
-    The statement runs as the batches are taken. `limits.memory_mb` is the engine's own limit here.
+    `limits.memory_mb` does not count here: the engine has its own limit for all queries together.
 
     Raises:
         QueryLimitError: More rows or time than `limits` allow, also while the batches are taken.
     """
     with connections.connection() as warm:
         connection = warm.cursor()
-    with connections.failures(), deadline(connection, limits.timeout_s):
-        relation = connection.sql(statement, params=list(parameters))
-        reader: pa.RecordBatchReader = relation.to_arrow_reader(_BATCH_ROWS)
-    batches = _limited(connections, connection, reader, limits)
-    return pa.RecordBatchReader.from_batches(reader.schema, batches)
+    batches = _run(connections, connection, (statement, parameters), limits)
+    schema: pa.Schema = next(batches)
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def _limited(
+def _run(
     connections: DuckDbConnections,
     connection: duckdb.DuckDBPyConnection,
-    reader: pa.RecordBatchReader,
+    query: tuple[str, Sequence[Any]],
     limits: QueryLimits,
-) -> Iterator[pa.RecordBatch]:
+) -> Iterator[Any]:
+    """The schema first, then the batches."""
     rows = 0
     try:
-        while True:
-            with connections.failures(), deadline(connection, limits.timeout_s):
-                batch = next(reader, None)
-            if batch is None:
-                return
-            rows += batch.num_rows
-            if rows > limits.rows_max:
-                raise QueryLimitError(
-                    f"the query gives more than {limits.rows_max} rows",
-                    hint="add a limit, or export it instead: stocktake export",
-                    limit="rows",
-                )
-            yield batch
+        with connections.failures(), deadline(connection, limits.timeout_s):
+            # sql() and not execute(): the latter keeps a second copy of every row
+            relation = connection.sql(query[0], params=list(query[1]))
+            reader: pa.RecordBatchReader = relation.to_arrow_reader(_BATCH_ROWS)
+            yield reader.schema
+            for batch in reader:
+                rows += batch.num_rows
+                if rows > limits.rows_max:
+                    raise too_many_rows(limits.rows_max)
+                yield batch
     finally:
         connection.close()
 
 
-def fetch_table(
-    connections: DuckDbConnections, statement: str, parameters: Sequence[Any], timeout_s: float
-) -> pa.Table:
-    """The whole result on the thread's warm connection: for pages, which are small.
-
-    Raises:
-        QueryLimitError: It took longer than `timeout_s`.
-    """
-    with connections.connection() as connection, deadline(connection, timeout_s):
-        return connection.sql(statement, params=list(parameters)).to_arrow_table()
+def too_many_rows(rows_max: int) -> QueryLimitError:
+    """The error for a result beyond the row limit."""
+    return QueryLimitError(
+        f"the query gives more than {rows_max} rows",
+        hint="add a limit, or export it instead: stocktake export",
+        limit="rows",
+    )
 
 
 @contextmanager
 def deadline(connection: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
-    """Interrupt whatever the connection runs inside the block after that many seconds.
+    """Interrupt whatever the connection runs once the block has lasted that many seconds.
 
     Raises:
         QueryLimitError: It was interrupted.
     """
+    if timeout_s == math.inf:
+        yield
+        return
     expired = threading.Event()
 
-    def _stop() -> None:
+    def stop() -> None:
         expired.set()
         connection.interrupt()
 
-    timer = threading.Timer(min(timeout_s, _TIMER_MAX_S), _stop)
+    timer = threading.Timer(timeout_s, stop)
     timer.daemon = True
     timer.start()
     try:
         yield
-    except duckdb.InterruptException as error:
+    except (duckdb.Error, OSError) as error:
+        # a stream of batches reports its interruption as an OSError of Arrow's
         if not expired.is_set():
             raise
         raise QueryLimitError(

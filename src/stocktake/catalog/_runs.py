@@ -1,0 +1,177 @@
+"""Object files: batches in any order go in, sorted runs in one Parquet file come out.
+
+Sorting everything once costs more than it gives: runs of about 100,000 rows, each sorted, with the
+bounds of every row group known, are enough for exact diffs and quick range queries. Input that is
+already sorted (as reports often are) is only checked, and a run ends where its order breaks, so
+that the bounds stay tight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stocktake.catalog._format import ObjectFile, RowGroup
+from stocktake.model import EXTRA_PREFIX
+
+ROW_GROUP_ROWS = 16_384
+RUN_ROWS = 6 * ROW_GROUP_ROWS
+SAMPLE_EVERY = 4_096
+_BREAK_ROWS_MIN = 4_096
+_BREAKS_MAX = 3
+_DICTIONARY_COLUMNS = ("storage_class", "checksum_algorithm", "is_latest", "is_delete_marker")
+
+
+@dataclass(slots=True)
+class WrittenRows:
+    """What is known of an object file once it is written, besides its bytes.
+
+    Attributes:
+        row_groups: Bounds and rows, in file order.
+        repeats: Indexes of row groups that hold some key twice.
+        samples: Every 4,096th key of each run: quantiles of the whole are made of these.
+    """
+
+    row_groups: list[RowGroup] = field(default_factory=list)
+    repeats: list[int] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows written."""
+        return sum(group.rows for group in self.row_groups)
+
+    def to_file(self, name: str, size_bytes: int) -> ObjectFile:
+        """The manifest entry of this file."""
+        return ObjectFile(
+            name=name,
+            rows=self.rows,
+            size_bytes=size_bytes,
+            min_key=min(group.min_key for group in self.row_groups),
+            max_key=max(group.max_key for group in self.row_groups),
+            row_groups=tuple(self.row_groups),
+        )
+
+
+class RunWriter:
+    """Writes batches as sorted runs into one Parquet file.
+
+    Memory: about three runs (15 MB each for ordinary keys) and the Parquet writer's row group.
+    """
+
+    def __init__(self, sink: BinaryIO, schema: pa.Schema, *, run_rows: int = RUN_ROWS) -> None:
+        self._schema = schema
+        self._run_rows = run_rows
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._sorted = True
+        self._last_key: str | None = None
+        self._written = WrittenRows()
+        self._writer = pq.ParquetWriter(sink, schema, **parquet_options(schema))
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take over a batch of the writer's schema."""
+        if batch.num_rows == 0:
+            return
+        breaks = _order_breaks(batch.column("key"))
+        if len(breaks) > _BREAKS_MAX:
+            self._sorted = False
+            self._append(batch)
+            return
+        start = 0
+        for stop in [*breaks, batch.num_rows]:
+            self._add_sorted(batch.slice(start, stop - start))
+            start = stop
+
+    def close(self) -> WrittenRows:
+        """Write what is left and the footer. The sink stays open."""
+        self._flush()
+        self._writer.close()
+        return self._written
+
+    def _add_sorted(self, batch: pa.RecordBatch) -> None:
+        first = batch.column("key")[0].as_py()
+        if self._last_key is not None and self._sorted and first < self._last_key:
+            if self._pending_rows >= _BREAK_ROWS_MIN:
+                self._flush()
+            else:
+                self._sorted = False
+        self._append(batch)
+
+    def _append(self, batch: pa.RecordBatch) -> None:
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        self._last_key = batch.column("key")[-1].as_py() if self._sorted else None
+        if self._pending_rows >= self._run_rows:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending_rows:
+            run = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
+            self._pending = []
+            if not self._sorted:
+                run = run.take(pc.sort_indices(run.column("key")))
+            self._write(run)
+        self._pending_rows = 0
+        self._sorted = True
+        self._last_key = None
+
+    def _write(self, run: pa.Table) -> None:
+        self._writer.write_table(run, row_group_size=ROW_GROUP_ROWS)
+        keys = run.column("key").chunk(0)
+        written = self._written
+        written.samples.extend(keys[SAMPLE_EVERY // 2 :: SAMPLE_EVERY].to_pylist())
+        repeats = _repeat_positions(keys)
+        for start in range(0, len(keys), ROW_GROUP_ROWS):
+            stop = min(start + ROW_GROUP_ROWS, len(keys))
+            if len(repeats) and np.searchsorted(repeats, start) < np.searchsorted(repeats, stop):
+                written.repeats.append(len(written.row_groups))
+            group = RowGroup(keys[start].as_py(), keys[stop - 1].as_py(), stop - start)
+            written.row_groups.append(group)
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How object files are written: quick zstd, and dictionaries only where values repeat.
+
+    Source: `bench/storage_forms.py`; dictionary attempts on unique columns cost a third of the
+    time and 20 % of the space.
+    """
+    dictionary = [
+        name
+        for name in schema.names
+        if name in _DICTIONARY_COLUMNS and not pa.types.is_boolean(schema.field(name).type)
+    ]
+    dictionary += [name for name in schema.names if name.startswith(EXTRA_PREFIX)]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": dictionary or False,
+        "write_statistics": True,
+        "version": "2.6",
+    }
+
+
+def _order_breaks(keys: pa.StringArray) -> list[int]:
+    """Positions whose key is smaller than the one before; at most a few more than allowed."""
+    if len(keys) < 2:
+        return []
+    ordered = pc.less_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
+    if ordered.true_count == len(ordered):
+        return []
+    breaks = np.flatnonzero(~ordered.to_numpy(zero_copy_only=False)) + 1
+    return [int(at) for at in breaks[: _BREAKS_MAX + 1]]
+
+
+def _repeat_positions(keys: pa.StringArray) -> Any:
+    """Positions of keys that equal the one before them (sorted input), as a sorted int array."""
+    if len(keys) < 2:
+        return np.empty(0, dtype=np.int64)
+    equal = pc.equal(keys.slice(0, len(keys) - 1), keys.slice(1))
+    if not equal.true_count:
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(equal.to_numpy(zero_copy_only=False)) + 1
