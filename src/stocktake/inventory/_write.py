@@ -22,6 +22,7 @@ from stocktake.errors import (
     ReportWriteError,
     StoreError,
 )
+from stocktake.inventory._address import CHECKSUM_NAME, MANIFEST_NAME
 from stocktake.inventory._manifest import ReportFormat
 from stocktake.inventory._write_columnar import OrcPart, ParquetPart
 from stocktake.inventory._write_columns import (
@@ -127,7 +128,7 @@ class ReportWriter:
             spec.source_bucket, bucket, spec.stamp, spec.file_format, self._columns, parts
         )
         url = spec.manifest_url
-        checksum_key = url.key.removesuffix("json") + "checksum"
+        checksum_key = url.key.removesuffix(MANIFEST_NAME) + CHECKSUM_NAME
         symlink = spec.base.join("hive", hive_folder(spec.stamp), "symlink.txt")
         if self._overwrite:
             # up to here the old delivery is whole, from here on there is none until the last line

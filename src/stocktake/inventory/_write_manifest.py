@@ -1,7 +1,7 @@
 """The text of a delivery: manifest.json as AWS prints it, its checksum, the Hive symlinks.
 
->>> folder_stamp(datetime(2025, 6, 2, 1, 0, 59, tzinfo=UTC))
-'2025-06-02T01-00Z'
+>>> hive_folder(datetime(2025, 6, 2, 1, 0, 59, tzinfo=UTC))
+'dt=2025-06-02-01-00'
 """
 
 from __future__ import annotations
@@ -26,11 +26,6 @@ class ReportPart:
     size_bytes: int
     md5: str
     rows: int
-
-
-def folder_stamp(stamp: datetime) -> str:
-    """The name of the delivery's folder: UTC, to the minute."""
-    return stamp.astimezone(UTC).strftime("%Y-%m-%dT%H-%MZ")
 
 
 def hive_folder(stamp: datetime) -> str:

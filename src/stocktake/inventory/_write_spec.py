@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stocktake.errors import InvalidSettingError
+from stocktake.inventory._address import MANIFEST_NAME, format_stamp
 from stocktake.inventory._manifest import ReportFormat
 from stocktake.inventory._write_csv import CsvStyle
-from stocktake.inventory._write_manifest import ReportPart, folder_stamp
+from stocktake.inventory._write_manifest import ReportPart
 from stocktake.model import S3Url
 
 _CONFIG_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -64,7 +65,7 @@ class ReportSpec:
     @property
     def manifest_url(self) -> S3Url:
         """Where this delivery's manifest will be."""
-        return self.base.join(folder_stamp(self.stamp), "manifest.json")
+        return self.base.join(format_stamp(self.stamp), MANIFEST_NAME)
 
 
 @dataclass(frozen=True, slots=True)
