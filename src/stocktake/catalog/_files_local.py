@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from stocktake.clock import Clock
 from stocktake.errors import CatalogCorruptError, CatalogError, DiskFullError
+from stocktake.faults import reached
 
 _LEFTOVER_SUFFIX = ".part"
 _NEWBORN_S = 60.0
@@ -52,7 +53,9 @@ class LocalFiles:
             yield cast("BinaryIO", sink)
             with _writing(path):
                 os.fsync(sink.fileno())
+                reached("file.written")
                 part.replace(target)
+                reached("file.renamed")
                 _sync_folder(target.parent)
         except BaseException:
             part.unlink(missing_ok=True)

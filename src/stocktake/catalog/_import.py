@@ -37,6 +37,7 @@ from stocktake.catalog._publish import Publication
 from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import find_snapshot
 from stocktake.errors import ImportRunningError, StateError, StocktakeError
+from stocktake.faults import reached
 from stocktake.inventory import check_bad_rows
 from stocktake.model import PartRef, SnapshotSource
 from stocktake.telemetry import NoProgress, Progress
@@ -132,6 +133,7 @@ def import_snapshot(
     begun = begin_import(catalog, source.header, fingerprints, force=options.force)
     if isinstance(begun, AlreadyPublished):
         return ImportResult("no-change", begun.snapshot_id, parts=len(parts))
+    reached("import.begun")
     try:
         with _heartbeat(catalog, begun) as lost:
             return _Work(catalog, source, options, progress, begun, lost).run(parts)
@@ -167,15 +169,19 @@ class _Work:
         records = self._read(parts)
         tallies = [record.tally for record in records.values()]
         check_bad_rows(tallies, source_name=header.source_name)
+        reached("import.parts-read")
         with self._phase("recheck"):
             self._source.recheck()
         publication = Publication(self._catalog, run, header, records)
         with self._phase("deduplicate"):
             publication.drop_surplus()
+        reached("import.deduplicated")
         with self._phase("folders"):
             publication.roll_up()
+        reached("import.folders-written")
         with self._phase("compare"):
             diff = self._compare(publication)
+        reached("import.compared")
         result = ImportResult(
             "published",
             run.snapshot_id,

@@ -15,6 +15,7 @@ from stocktake.catalog._format import ObjectFile
 from stocktake.catalog._import_ledger import ImportRun, PartRecord, record_part
 from stocktake.catalog._runs import RunWriter, WrittenRows
 from stocktake.errors import PartCorruptError
+from stocktake.faults import reached
 from stocktake.model import PartRef, PartTally, SnapshotSource, SourceHeader, object_schema
 from stocktake.telemetry import Progress
 
@@ -76,7 +77,9 @@ class PartReader:
                 if attempt == _READS_MAX or not error.retryable:
                     raise
                 self.progress.note(f"reading `{part.name}` again: {error.message}")
+        reached("import.part-written")
         record_part(self.catalog, self.run, part, fingerprint(self.source.header, part), record)
+        reached("import.part-recorded")
         return record
 
     def _read(self, part: PartRef, stop: threading.Event) -> PartRecord:
@@ -90,6 +93,7 @@ class PartReader:
             for block in self.source.read(part, tally):
                 if stop.is_set():
                     raise _StoppedError
+                reached("import.part-block")
                 good.add(stack, block.rows)
                 if block.undecodable is not None:
                     odd.add(stack, block.undecodable)

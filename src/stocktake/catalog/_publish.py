@@ -25,6 +25,7 @@ from stocktake.catalog._snapshots import PUBLISHED, Snapshot
 from stocktake.catalog._surplus import drop_surplus
 from stocktake.catalog.engines._protocol import DiffRules, SnapshotView
 from stocktake.clock import format_utc
+from stocktake.faults import reached
 from stocktake.model import BAD_SAMPLES_MAX, SourceHeader
 from stocktake.state import snapshots
 from stocktake.telemetry import Progress
@@ -121,8 +122,10 @@ class Publication:
         catalog, run = self._catalog, self._run
         changes = diff.changes if diff is not None else 0
         self._remove_strays(keep_changes=changes > 0)
+        reached("import.strays-removed")
         with catalog.files.create(f"{run.folder}/{MANIFEST_NAME}") as sink:
             sink.write(self.manifest.to_bytes())
+        reached("import.manifest-written")
         with catalog.state.write() as connection:
             end_import(connection, catalog, run, receipt)
             self._insert_snapshot(connection)
@@ -135,6 +138,8 @@ class Publication:
                 path=self._changes_path,
                 count=changes,
             )
+            reached("import.publishing")
+        reached("import.published")
 
     def _remove_strays(self, *, keep_changes: bool) -> None:
         """Remove what killed runs and rewritten files left in this snapshot's folder."""

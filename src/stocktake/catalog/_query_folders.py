@@ -13,7 +13,7 @@ from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._query import Keyset, Origin, Page, PageRequest, SortKey, fetch, page_of
 from stocktake.catalog._query_gaps import direct_ranges
 from stocktake.catalog._query_scan import Selection, scan_in_key_order
-from stocktake.catalog._query_view import counted_rows
+from stocktake.catalog._query_view import counted_rows, value
 from stocktake.catalog._ranges import prefix_range
 from stocktake.catalog._snapshots import Snapshot, describe_snapshot
 from stocktake.catalog.engines._duckdb_connection import PARQUET
@@ -41,6 +41,17 @@ _FOLDER_COLUMNS = (
     "folder AS path, depth, direct_objects, direct_bytes, total_objects AS objects, "
     "total_bytes AS size_bytes, newest, child_folders"
 )
+
+_FOLDER_NAMES = [
+    "folder",
+    "depth",
+    "direct_objects",
+    "direct_bytes",
+    "total_objects",
+    "total_bytes",
+    "newest",
+    "child_folders",
+]
 
 
 class ChildSort(StrEnum):
@@ -108,7 +119,8 @@ def list_children(
         tables.append(_direct_objects(catalog, snapshot, own, keyset, page))
     merged = pa.concat_tables([table.cast(ENTRIES) for table in tables])
     directions = [(k.column, "descending" if k.descending else "ascending") for k in keyset.keys]
-    first = pc.sort_indices(merged, directions, null_placement="at_end")[: page.rows_max + 1]
+    # NULLs go last, as in SQL above
+    first = pc.sort_indices(merged, directions)[: page.rows_max + 1]
     return page_of(merged.take(first), keyset, page, Origin.of(snapshot), {"folder": own})
 
 
@@ -127,11 +139,10 @@ def folder_figures(catalog: Catalog, snapshot: Snapshot, folder: str) -> dict[st
     # the file is sorted by parent first, so naming it skips nearly all of it
     within = "parent = ? AND folder = ?" if folder else "parent IS NULL AND folder = ''"
     bound = [parent_folder(folder), folder] if folder else []
-    has_classes = "storage_class" in snapshot.manifest.header.columns
-    classes = ", COLUMNS('^bytes_by_class$')" if has_classes else ""
+    rest = "* EXCLUDE (parent, " + ", ".join(_FOLDER_NAMES) + ")"
     rows = fetch(
         catalog,
-        f"SELECT {_FOLDER_COLUMNS}{classes} FROM {PARQUET} WHERE {within}",
+        f"SELECT {_FOLDER_COLUMNS}, {rest} FROM {PARQUET} WHERE {within}",
         [[snapshot.view.folders_path], *bound],
     ).to_pylist()
     if not rows:
@@ -164,10 +175,12 @@ def _direct_objects(
     # without subfolders every object below is a direct one, which need not be tested then
     direct, bound = _is_direct(folder) if own["child_folders"] else ("true", [])
     where, parameters = f"{counted} AND {direct}", [*excluded, *bound]
+    near = direct_ranges(manifest.files, folder)
+    where, parameters = f"({near.predicate}) AND {where}", [*near.parameters, *parameters]
     entry = (
         f"'object' AS kind, substr(key, {len(folder) + 1}) AS name, key AS path, "
         f"CAST(1 AS BIGINT) AS objects, {column(manifest, 'size_bytes')}, "
-        f"{column(manifest, 'last_modified').removesuffix(' AS last_modified')} AS newest, "
+        f"{value(manifest, 'last_modified')} AS newest, "
         f"CAST(NULL AS BIGINT) AS child_folders, {column(manifest, 'storage_class')}"
     )
     low, high = prefix_range(folder)
@@ -175,16 +188,16 @@ def _direct_objects(
         if page.cursor is not None:
             low = max(low or "", keyset.values_of(page.cursor)[0] + "\0")
         selection = Selection(entry, where, tuple(parameters))
-        return scan_in_key_order(catalog, snapshot, (low, high), selection, page.rows_max + 1)
+        return scan_in_key_order(
+            catalog, snapshot, (low, high), selection, page.rows_max + 1, near.files
+        )
     after, after_parameters = keyset.after(page.cursor)
-    near = direct_ranges(manifest.files, folder)
-    paths = [snapshot.view.paths[index] for index in near.files]
+    paths = [p for p, file in zip(snapshot.view.paths, near.files, strict=True) if file.row_groups]
     statement = f"""
-        SELECT * FROM (SELECT {entry} FROM {objects_table(snapshot.view, paths)}
-            WHERE ({near.predicate}) AND {where})
+        SELECT * FROM (SELECT {entry} FROM {objects_table(snapshot.view, paths)} WHERE {where})
         WHERE {after} ORDER BY {keyset.order_by} LIMIT {page.rows_max + 1}"""
     tables = table_parameters(snapshot.view, paths)
-    return fetch(catalog, statement, [*tables, *near.parameters, *parameters, *after_parameters])
+    return fetch(catalog, statement, [*tables, *parameters, *after_parameters])
 
 
 def _is_direct(folder: str) -> tuple[str, list[Any]]:
@@ -296,8 +309,7 @@ def _total(catalog: Catalog, snapshot: Snapshot, prefix: str, top: str) -> dict[
     manifest = snapshot.manifest
     low, high = prefix_range(prefix)
     counted, excluded = counted_rows(manifest, prefix, versions=False)
-    size = column(manifest, "size_bytes").removesuffix(" AS size_bytes")
-    newest = column(manifest, "last_modified").removesuffix(" AS last_modified")
+    size, newest = value(manifest, "size_bytes"), value(manifest, "last_modified")
     statement = f"""
         SELECT ? AS path, count(*) AS objects, CAST(sum({size}) AS BIGINT) AS size_bytes,
             max({newest}) AS newest

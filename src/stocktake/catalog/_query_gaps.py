@@ -7,7 +7,7 @@ subfolder. So the bounds alone tell which row groups can hold objects that lie d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stocktake.catalog._format import ObjectFile
 from stocktake.catalog._ranges import overlaps, prefix_range
@@ -17,9 +17,9 @@ _RANGES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class DirectRanges:
-    """Which files to open (indexes), and the predicate of the key ranges to look at."""
+    """Every file with the row groups that count, and the predicate of the keys to look at."""
 
-    files: tuple[int, ...]
+    files: tuple[ObjectFile, ...]
     predicate: str
     parameters: tuple[str, ...]
 
@@ -27,19 +27,19 @@ class DirectRanges:
 def direct_ranges(files: Sequence[ObjectFile], folder: str) -> DirectRanges:
     """Where the objects directly in `folder` can be: a superset, narrow if that is possible."""
     wanted = prefix_range(folder)
-    chosen: list[int] = []
-    bounds: list[tuple[str, str]] = []
-    for index, file in enumerate(files):
-        near = [
-            (group.min_key, group.max_key)
-            for group in file.row_groups
-            if overlaps(group.min_key, group.max_key, wanted)
-            and not _in_one_subfolder(group.min_key, group.max_key, folder)
-        ]
-        if near:
-            chosen.append(index)
-            bounds += near
-    merged = _merged(bounds)
+    narrowed = [
+        replace(
+            file,
+            row_groups=tuple(
+                group
+                for group in file.row_groups
+                if overlaps(group.min_key, group.max_key, wanted)
+                and not _in_one_subfolder(group.min_key, group.max_key, folder)
+            ),
+        )
+        for file in files
+    ]
+    merged = _merged([(g.min_key, g.max_key) for file in narrowed for g in file.row_groups])
     if not merged or len(merged) > _RANGES_MAX:
         merged = [(merged[0][0], merged[-1][1])] if merged else []
     low, high = wanted
@@ -49,7 +49,7 @@ def direct_ranges(files: Sequence[ObjectFile], folder: str) -> DirectRanges:
         predicate = f"({predicate}) AND key < ?"
     parameters = [bound for pair in clipped for bound in pair]
     return DirectRanges(
-        tuple(chosen), predicate, tuple(parameters if high is None else [*parameters, high])
+        tuple(narrowed), predicate, tuple(parameters if high is None else [*parameters, high])
     )
 
 

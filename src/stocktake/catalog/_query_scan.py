@@ -50,18 +50,23 @@ def scan_in_key_order(
     wanted: KeyRange,
     selection: Selection,
     rows_max: int,
+    files: Sequence[ObjectFile] | None = None,
 ) -> pa.Table:
-    """The first `rows_max` selected rows of a key range, in order."""
+    """The first `rows_max` selected rows of a key range, in order.
+
+    `files`, if given, are the manifest's with some row groups left out that hold no selected row.
+    """
+    files = snapshot.manifest.files if files is None else files
     found: list[pa.Table] = []
     count = 0
-    for piece in _pieces(snapshot.manifest.files, wanted, max(rows_max, _FIRST_ROWS_MIN)):
-        table = select_range(catalog, snapshot, piece, selection, rows_max - count)
+    for piece in _pieces(files, wanted, max(rows_max, _FIRST_ROWS_MIN)):
+        table = select_range(catalog, snapshot, piece, selection, rows_max - count, files)
         found.append(table)
         count += table.num_rows
         if count >= rows_max:
             break
     if not found:
-        return select_range(catalog, snapshot, wanted, selection, rows_max)
+        return select_range(catalog, snapshot, wanted, selection, 0, ())
     return pa.concat_tables(found)
 
 
@@ -71,10 +76,12 @@ def select_range(
     wanted: KeyRange,
     selection: Selection,
     rows_max: int,
+    files: Sequence[ObjectFile] | None = None,
 ) -> pa.Table:
     """The first `rows_max` selected rows of a key range, in order; one statement."""
     view = snapshot.view
-    paths = [view.paths[i] for i in files_in_range(view.manifest.files, wanted)]
+    files = view.manifest.files if files is None else files
+    paths = [view.paths[i] for i in files_in_range(files, wanted)]
     within, bounds = in_range(wanted)
     statement = (
         f"SELECT {selection.columns} FROM {objects_table(view, paths)} "

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from stocktake.catalog._format import SnapshotManifest
-from stocktake.catalog.engines._duckdb_fragments import columns, is_current, is_folder_marker
+from stocktake.catalog.engines._duckdb_fragments import (
+    column,
+    columns,
+    is_current,
+    is_folder_marker,
+)
 from stocktake.model import CORE_FIELDS, EXTRA_PREFIX
 
 
@@ -30,6 +35,11 @@ def all_columns(manifest: SnapshotManifest) -> str:
     """Every core column, absent ones as typed NULLs, then the extra ones that are there."""
     extras = [quoted(name) for name in manifest.header.columns if name.startswith(EXTRA_PREFIX)]
     return ", ".join([columns(manifest, CORE_FIELDS), *extras])
+
+
+def value(manifest: SnapshotManifest, name: str) -> str:
+    """A core column as an expression without a name of its own."""
+    return column(manifest, name).removesuffix(f" AS {name}")
 
 
 def quoted(identifier: str) -> str:

@@ -22,7 +22,7 @@ from stocktake.model import EXTRA_PREFIX
 ROW_GROUP_ROWS = 16_384
 RUN_ROWS = 6 * ROW_GROUP_ROWS
 SAMPLE_EVERY = 4_096
-_BREAK_ROWS_MIN = 4_096
+_BREAK_ROWS_MIN = 1_024
 _BREAKS_MAX = 3
 _DICTIONARY_COLUMNS = ("storage_class", "checksum_algorithm", "is_latest", "is_delete_marker")
 

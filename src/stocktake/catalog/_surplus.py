@@ -17,6 +17,7 @@ from stocktake.catalog._format import ObjectFile
 from stocktake.catalog._import_ledger import ImportRun, PartRecord, replace_part
 from stocktake.catalog._runs import RunWriter
 from stocktake.catalog.engines._protocol import QueryLimits, SnapshotView
+from stocktake.faults import reached
 from stocktake.model import object_schema
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
@@ -53,7 +54,9 @@ def drop_surplus(
     for at, tables in surplus.items():
         index = owners[at]
         cleaned[index] = _without(catalog, run, view, at, records[index], pa.concat_tables(tables))
+        reached("import.surplus-written")
         replace_part(catalog, run, index, cleaned[index])
+        reached("import.surplus-recorded")
     return cleaned
 
 
