@@ -25,7 +25,7 @@ SnapshotOption = Annotated[
 LimitOption = Annotated[
     int, typer.Option("--limit", "-n", metavar="N", min=1, help="Rows at most.")
 ]
-AfterOption = Annotated[
+CursorOption = Annotated[
     str | None,
-    typer.Option("--after", metavar="TOKEN", help="Go on after a page, with the token it gave."),
+    typer.Option("--cursor", metavar="TOKEN", help="Go on where `next` of an answer points."),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stocktake.cli._arguments import AfterOption, LimitOption, SnapshotOption, Target
+from stocktake.cli._arguments import CursorOption, LimitOption, SnapshotOption, Target
 from stocktake.cli._declare import command, new_app
 from stocktake.cli._run import Run
 
@@ -28,20 +28,23 @@ def ls(
     *,
     snapshot: SnapshotOption = "latest",
     sort: Annotated[
-        str, typer.Option("--sort", metavar="BY", help="name, size, count or modified.")
+        str, typer.Option("--sort", metavar="BY", help="name, size, count or date.")
     ] = "name",
+    reverse: Annotated[bool, typer.Option("--reverse", "-r", help="The other way round.")] = False,
     limit: LimitOption = 1000,
-    after: AfterOption = None,
+    cursor: CursorOption = None,
 ) -> int:
     """Show what a folder holds: its subfolders with everything below them, and its objects.
 
-    JSON: {source, prefix, folders: [{prefix, objects, size_bytes, newest, child_folders}],
-    objects: [{key, size_bytes, last_modified, etag, storage_class}], next}. `next` is null on the
-    last page, else what --after takes.
+    Sorted by name from A, by size, count or date from the largest.
+
+    JSON: {source, folder, rows: [{kind, name, path, objects, size_bytes, newest, child_folders,
+    storage_class}], next}; kind is folder or object. `next` is null on the last page, else what
+    --cursor takes.
     """
     from stocktake.cli._browse_work import ListRequest, show_folder
 
-    return show_folder(run, ListRequest(target, snapshot, sort, limit, after))
+    return show_folder(run, ListRequest(target, snapshot, sort, reverse, limit, cursor))
 
 
 @command(
@@ -66,8 +69,8 @@ def tree(
 ) -> int:
     """Draw the folders with objects and bytes below them.
 
-    JSON: {source, prefix, tree}; tree is {prefix, objects, size_bytes, newest, child_folders,
-    folders: [the same], more_folders}.
+    JSON: {source, tree}; tree is {path, objects, size_bytes, newest, child_folders, folders: [the
+    same], more_folders}.
     """
     from stocktake.cli._browse_work import TreeRequest, show_tree
 
@@ -77,16 +80,23 @@ def tree(
 @command(
     app,
     "du",
-    examples=("stocktake du s3://photos/2026/", "stocktake du 'photos/2026/img' --json"),
+    examples=("stocktake du s3://photos/2026/", "stocktake du photos/2026/img --depth 0 --json"),
 )
-def du(run: Run, target: Target = "", *, snapshot: SnapshotOption = "latest") -> int:
-    """Sum up objects and bytes below a prefix, by storage class.
+def du(
+    run: Run,
+    target: Target = "",
+    *,
+    snapshot: SnapshotOption = "latest",
+    depth: Annotated[
+        int, typer.Option("--depth", "-d", metavar="N", min=0, help="Levels of folders; 0: none.")
+    ] = 1,
+) -> int:
+    """Sum up objects and bytes below a prefix, and of each folder below it, largest first.
 
-    The prefix need not be a folder.
+    The prefix need not be a folder: photos/2026/img sums up all that begins so.
 
-    JSON: {source, prefix, objects, size_bytes, oldest, newest, by_storage_class: {class: {objects,
-    size_bytes}}}.
+    JSON: {source, total: {path, objects, size_bytes, newest}, rows: [the same per folder]}.
     """
     from stocktake.cli._browse_work import show_usage
 
-    return show_usage(run, target, snapshot)
+    return show_usage(run, target, snapshot, depth)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stocktake.cli._arguments import LimitOption, Target
+from stocktake.cli._arguments import LimitOption
 from stocktake.cli._declare import command, new_app
 from stocktake.cli._run import Run
 
@@ -19,25 +19,33 @@ app = new_app("Compare snapshots.")
     exits=(0, 1, 2, 4),
     examples=(
         "stocktake diff",
-        "stocktake diff s3://photos/2026/ --old 2026-11-01 --new latest",
-        "stocktake diff --kind deleted --limit 1000 --json",
-        "stocktake diff --folders",
+        "stocktake diff latest~2 latest --under 2026/",
+        "stocktake diff 2026-11-01 2026-11-20 --under s3://photos/ --kind deleted",
+        "stocktake diff --folders --json",
     ),
 )
 def diff(
     run: Run,
-    target: Target = "",
-    *,
     old: Annotated[
-        str, typer.Option("--old", metavar="REF", help="The older snapshot.")
+        str, typer.Argument(metavar="OLD", help="The older snapshot: previous, latest~2, a date.")
     ] = "previous",
-    new: Annotated[
-        str, typer.Option("--new", metavar="REF", help="The newer snapshot.")
-    ] = "latest",
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The newer snapshot.")] = "latest",
+    *,
+    under: Annotated[
+        str,
+        typer.Option(
+            "--under",
+            metavar="TARGET",
+            help="Only below s3://bucket/prefix or a prefix.",
+            show_default=False,
+        ),
+    ] = "",
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            "--kind", metavar="KIND", help="new, modified, deleted, renamed; may be repeated."
+            "--kind",
+            metavar="KIND",
+            help="new, modified, deleted, renamed or unconfirmed; may be repeated.",
         ),
     ] = None,
     folders: Annotated[
@@ -52,12 +60,13 @@ def diff(
     date. Nothing outside what both snapshots cover is called deleted. Exits with 4 if there are
     differences, 0 if there are none.
 
-    JSON: {old, new, prefix, summary: {new, modified, deleted, renamed, bytes_new, bytes_deleted,
-    bytes_delta, warnings}, rows: [{key, change, renamed_from, old_size_bytes, new_size_bytes,
-    old_etag, new_etag, old_last_modified, new_last_modified}]}; with --folders the rows are
-    {folder, new, modified, deleted, renamed, bytes_delta}.
+    JSON: {old, new, prefix, summary: {new, modified, deleted, renamed, unconfirmed, changes,
+    new_bytes, deleted_bytes, modified_old_bytes, modified_new_bytes, bytes_delta}, warnings, rows:
+    [{key, change, renamed_from, and old_... and new_... of size_bytes, etag, last_modified,
+    storage_class}]}; with --folders the rows are {folder, new, modified, deleted, renamed,
+    unconfirmed, bytes_delta}.
     """
     from stocktake.cli._diff_work import DiffRequest, show_diff
 
     view = "summary" if summary else "folders" if folders else "rows"
-    return show_diff(run, DiffRequest(target, old, new, tuple(kind or ()), view, limit))
+    return show_diff(run, DiffRequest(under, old, new, tuple(kind or ()), view, limit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -89,6 +90,15 @@ def import_(  # noqa: PLR0913 - one parameter per option
     accept_deletions: Annotated[
         bool, typer.Option("--accept-deletions", help="Many objects really are gone.")
     ] = False,
+    deletion_margin: Annotated[
+        float,
+        typer.Option(
+            "--deletion-margin",
+            metavar="HOURS",
+            min=0,
+            help="Younger objects that are gone count as unconfirmed, not deleted.",
+        ),
+    ] = 48.0,
     key_encoding: KeyEncodingOption = "auto",
     allow_unverified_manifest: UnverifiedOption = False,
     include_own_files: Annotated[
@@ -109,7 +119,8 @@ def import_(  # noqa: PLR0913 - one parameter per option
     the same delivery again is "no change" and cheap. An empty report, or one that lacks many
     objects of the snapshot before, exits with 3 until --accept-deletions says that it is right.
 
-    JSON: {state, snapshot, stats, parts, resumed_parts, changes, warnings, receipt}.
+    JSON: {state, snapshot_id, snapshot, stats, parts, resumed_parts, part_bytes, phase_s, diff,
+    warnings, receipt}; stats and diff are null for no change.
     """
     from stocktake.cli._report_import import ImportRequest, import_report
 
@@ -123,6 +134,7 @@ def import_(  # noqa: PLR0913 - one parameter per option
         allow_unverified_manifest=allow_unverified_manifest,
         include_own_files=include_own_files,
         keep_acl=keep_acl,
+        deletion_margin=timedelta(hours=deletion_margin),
         dry_run=dry_run,
     )
     return import_report(run.with_options(workers=workers), request)

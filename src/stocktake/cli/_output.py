@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -129,9 +129,16 @@ class Output:
         self.stdout.write(json.dumps(portable(value), indent=2) + "\n")
 
     def rows_document(
-        self, head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], name: str = "rows"
+        self,
+        head: Mapping[str, Any],
+        rows: Iterable[Mapping[str, Any]],
+        name: str = "rows",
+        tail: Callable[[], Mapping[str, Any]] | None = None,
     ) -> int:
-        """An answer of any length as one JSON document, a row per line; returns the rows."""
+        """An answer of any length as one JSON document, a row per line; returns the rows.
+
+        `tail` is asked for further members when the rows have ended.
+        """
         opening = json.dumps(portable(head), indent=2).removesuffix("}").rstrip()
         comma = "," if head else ""
         self.stdout.write(f'{opening}{comma}\n  "{name}": [')
@@ -141,7 +148,10 @@ class Output:
             self.stdout.write(("," if total else "") + "\n    " + json.dumps(portable(row)))
             total += 1
         self._open_rows = False
-        self.stdout.write("\n  ]\n}\n" if total else "]\n}\n")
+        self.stdout.write("\n  ]" if total else "]")
+        for key, value in (tail() if tail else {}).items():
+            self.stdout.write(f',\n  "{key}": {json.dumps(portable(value))}')
+        self.stdout.write("\n}\n")
         return total
 
     # --- stderr ---
@@ -173,12 +183,11 @@ class Output:
             self._say(self.styled("hint", "cyan", self.stderr) + ": " + error.hint)
 
     def _error_document(self, error: StocktakeError) -> None:
-        text = json.dumps(portable(error.to_dict()), indent=2)
+        document = json.dumps({"error": portable(error.to_dict())}, indent=2)
         if self._open_rows:  # the document was begun: end it so that it still parses
             self._open_rows = False
-            self.stdout.write('\n  ],\n  "error": ' + text + "\n}\n")
-        else:
-            self.stdout.write('{"error": ' + text + "}\n")
+            document = "\n  ]," + document.removeprefix("{")
+        self.stdout.write(document + "\n")
 
     def _say(self, text: str) -> None:
         self.stdout.flush()

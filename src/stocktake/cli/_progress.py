@@ -34,13 +34,15 @@ def watch(out: Output, clock: Clock) -> Iterator[Watched]:
         shown = _Lines(out, clock)
     try:
         yield shown
-    finally:
-        shown.end()
+    except BaseException:
+        shown.abandon()
+        raise
+    shown.end()
 
 
 def amount_text(amount: int, unit: str) -> str:
     """So many bytes, rows or other things."""
-    return size_text(amount) if unit == "bytes" else f"{count_text(amount)} {unit}"
+    return size_text(amount) if unit == "bytes" else f"{count_text(amount)} {unit}".rstrip()
 
 
 class _Phases:
@@ -75,6 +77,12 @@ class _Phases:
         with self._lock:
             self._finish()
             self._name = ""
+
+    def abandon(self) -> None:
+        """The job failed: its last phase did not end."""
+        with self._lock:
+            self._name = ""
+        self.end()
 
     def note(self, text: str) -> None:
         """Say it."""
@@ -151,7 +159,7 @@ class _Bars(_Phases):
     def __init__(self, out: Output, clock: Clock) -> None:
         super().__init__(clock)
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
         self._out = out
@@ -161,7 +169,6 @@ class _Bars(_Phases):
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[state]}", markup=False),
-            TimeRemainingColumn(compact=True),
             console=console,
             refresh_per_second=10,
         )
@@ -188,11 +195,15 @@ class _Bars(_Phases):
             self._bars.update(self._task, completed=self._done, state=self._state(elapsed))
 
     def _state(self, elapsed_s: float) -> str:
-        done = amount_text(self._done, self._unit)
+        pieces = [amount_text(self._done, self._unit)]
         if self._total:
-            done = f"{self._done / self._total:4.0%}  {amount_text(self._total, self._unit)}"
-        rate = amount_text(int(self._done / elapsed_s), self._unit) if elapsed_s > 0 else ""
-        return f"{done}  {rate}/s" if rate else done
+            share = self._done / self._total
+            pieces = [f"{share:4.0%}", amount_text(self._total, self._unit)]
+        if elapsed_s > 0:
+            pieces.append(f"{amount_text(int(self._done / elapsed_s), self._unit)}/s")
+        if self._total and self._done:
+            pieces.append(f"{duration_text(elapsed_s * (1 - share) / share)} left")
+        return "  ".join(pieces)
 
     def _finished(self, elapsed_s: float) -> None:
         state = duration_text(elapsed_s)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from stocktake.catalog import (
+    DELETION_MARGIN,
     Catalog,
     ImportOptions,
     ImportResult,
@@ -14,7 +16,7 @@ from stocktake.catalog import (
     import_snapshot,
     list_snapshots,
 )
-from stocktake.cli._changes import changes_json, changes_line
+from stocktake.cli._changes import changes_line
 from stocktake.cli._receipt import Prices, Receipt, show_receipt
 from stocktake.cli._run import Run
 from stocktake.cli._sources import about
@@ -37,6 +39,7 @@ class ImportRequest:
     allow_unverified_manifest: bool = False
     include_own_files: bool = False
     keep_acl: bool = False
+    deletion_margin: timedelta = DELETION_MARGIN
     dry_run: bool = False
 
     def where(self) -> ReportAddress:
@@ -109,8 +112,8 @@ def run_import(
     options = ImportOptions(
         force=request.force,
         accept_deletions=request.accept_deletions,
+        deletion_margin=request.deletion_margin,
         workers=worker_count(run),
-        memory_mb=run.settings.memory_mb,
     )
     with run.watch() as progress:
         result = import_snapshot(catalog, report, options, progress=progress)
@@ -118,9 +121,9 @@ def run_import(
         "import",
         run.meter,
         run.clock.monotonic_s() - started_s,
-        result.stats.rows,
-        from_report=True,
-        phases=result.seconds,
+        result.stats.rows if result.stats else find_snapshot(catalog, result.snapshot_id).objects,
+        from_report=result.state == "published",
+        phases=result.phase_s,
     )
     return result, receipt.to_dict(Prices.load())
 
@@ -130,13 +133,8 @@ def _show_result(run: Run, catalog: Catalog, result: ImportResult, receipt: dict
     if run.out.json:
         run.out.document(
             {
-                "state": result.state,
+                **result.to_dict(),
                 "snapshot": about(snapshot),
-                "stats": asdict(result.stats),
-                "parts": result.parts,
-                "resumed_parts": result.resumed_parts,
-                "changes": changes_json(result.diff) if result.diff else None,
-                "warnings": list(result.warnings),
                 "receipt": receipt,
             }
         )
@@ -150,10 +148,10 @@ def _show_result(run: Run, catalog: Catalog, result: ImportResult, receipt: dict
 def show_import(run: Run, result: ImportResult, title: str) -> None:
     """What became of an import, for people."""
     stats = result.stats
-    if result.state == "no-change":
+    if stats is None:
         run.out.line(f"no change: {title} is {result.snapshot_id} already")
-    else:
-        run.out.line(f"imported {title} as {result.snapshot_id}")
+        return
+    run.out.line(f"imported {title} as {result.snapshot_id}")
     run.out.line(
         f"  {plural(stats.objects, 'object')}, {size_text(stats.size_bytes)}, "
         f"{plural(stats.folders, 'folder')}"
@@ -190,7 +188,7 @@ def _show_plan(run: Run, report: Report) -> int:
         "delivered_at": header.delivered_at,
         "manifest_url": str(report.manifest_url),
         "manifest_md5": header.identity,
-        "format": report.manifest.file_format.value,
+        "format": report.manifest.file_format.value.lower(),
         "columns": list(header.columns),
         "coverage": asdict(header.coverage),
         "excluded_prefixes": list(header.excluded_prefixes),

@@ -18,21 +18,21 @@ class WriteRequest:
 
     source: str
     destination: str
-    file_format: str
-    versions: bool
-    config_id: str
-    rows_per_part: int
-    overwrite: bool
+    file_format: str = "csv"
+    versions: bool = False
+    config_id: str = "stocktake"
+    rows_per_part: int = 1_000_000
+    overwrite: bool = False
 
 
-def write_inventory(run: Run, request: WriteRequest) -> int:
+def write_inventory(run: Run, request: WriteRequest, *, show_cost: bool = True) -> int:
     """Answer `inventory write`."""
     source, destination = S3Url.parse(request.source), S3Url.parse(request.destination)
     spec = ReportSpec(
         destination=destination,
         source_bucket=source.bucket,
         config_id=request.config_id,
-        stamp=run.clock.now(),
+        stamp=run.clock.now().replace(second=0, microsecond=0),
         file_format=parse_format(request.file_format),
         rows_per_part=request.rows_per_part,
     )
@@ -60,7 +60,7 @@ def write_inventory(run: Run, request: WriteRequest) -> int:
                 "address": str(spec.base),
                 "manifest_url": str(written.manifest_url),
                 "as_of": spec.stamp,
-                "format": spec.file_format.value,
+                "format": spec.file_format.value.lower(),
                 "rows": written.rows,
                 "parts": len(written.parts),
                 "size_bytes": written.size_bytes,
@@ -73,7 +73,8 @@ def write_inventory(run: Run, request: WriteRequest) -> int:
         f"  {plural(written.rows, 'row')} of {source} as of {time_text(spec.stamp)} UTC, "
         f"{plural(len(written.parts), 'part')}, {size_text(written.size_bytes)}"
     )
-    show_receipt(run.out, receipt)
-    run.out.note("")
-    run.out.note(f"next: stocktake inventory import {spec.base}")
+    if show_cost:
+        show_receipt(run.out, receipt)
+        run.out.note("")
+        run.out.note(f"next: stocktake inventory import {spec.base}")
     return 0

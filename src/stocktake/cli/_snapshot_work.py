@@ -20,9 +20,8 @@ _COLUMNS = (
     Column("AS OF (UTC)"),
     Column("OBJECTS", right=True),
     Column("SIZE", right=True),
-    Column("ID"),
-    Column(""),
     Column("SOURCE", flexible=True),
+    Column("ID"),
 )
 
 
@@ -91,9 +90,8 @@ def _row(one: Snapshot) -> tuple[str, ...]:
         time_text(one.as_of),
         count_text(one.objects),
         size_text(one.size_bytes),
-        one.id,
-        "pinned" if one.pinned else "",
         one.source_name,
+        f"{one.id} pinned" if one.pinned else one.id,
     )
 
 

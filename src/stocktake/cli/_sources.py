@@ -68,9 +68,12 @@ def about(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def show_source(out: Output, snapshot: Snapshot) -> None:
-    """The line below every answer: how old it is and where it comes from."""
+    """The lines below every answer: how old it is and where it comes from."""
+    out.note(f"as of {time_text(snapshot.as_of)} UTC, {source_text(snapshot)}")
+    out.note(f"snapshot {snapshot.id}")
+
+
+def source_text(snapshot: Snapshot) -> str:
+    """`inventory daily of photos`."""
     kind = _KINDS.get(snapshot.kind, snapshot.kind)
-    out.note(
-        f"as of {time_text(snapshot.as_of)} UTC, {kind} {snapshot.config_id} "
-        f"of {snapshot.bucket}, {snapshot.id}"
-    )
+    return f"{kind} {snapshot.config_id} of {snapshot.bucket}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
+from stocktake.errors import InvalidSettingError
+
 UNKNOWN = "?"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGTPE]I?)?B|[KMGTPE])?", re.IGNORECASE)
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -35,6 +39,22 @@ def signed_size_text(size_bytes: int | None) -> str:
         if size_bytes is None or size_bytes <= 0
         else ("+" + size_text(size_bytes))
     )
+
+
+def parse_size(text: str, option: str) -> int:
+    """Bytes from `4096`, `10MB` (decimal) or `1.5GiB` (binary).
+
+    Raises:
+        InvalidSettingError: Not a size; `option` is named.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidSettingError(
+            f"{option} is `{text}`, not a size", hint="write it as 4096, 10MB or 1.5GiB"
+        )
+    unit = (match[2] or "B").upper()
+    step = 1024 if unit.endswith("IB") else 1000
+    return int(float(match[1]) * step ** "BKMGTPE".index(unit[0]))
 
 
 def count_text(count: int | None) -> str:
