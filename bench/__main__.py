@@ -1,0 +1,33 @@
+"""`python -m bench import --rows 1000000 --formats csv,parquet,orc`; results go to stdout as tables
+and to `bench/results/<name>.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+BENCHMARKS = {
+    "import": ("bench.import_report", "reports to catalog, beside gzip, isal and plain DuckDB"),
+    "diff": ("bench.diff_snapshots", "two snapshots compared, beside one hash join"),
+    "pages": ("bench.pages", "latency of the questions a person asks"),
+    "manifest": ("bench.manifest", "a manifest of 100,000 parts, fetched and parsed"),
+    "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", choices=[*BENCHMARKS, "all"], nargs="?", default="all")
+    chosen, rest = parser.parse_known_args()
+    names = list(BENCHMARKS) if chosen.name == "all" else [chosen.name]
+    for name in names:
+        module, about = BENCHMARKS[name]
+        print(f"\n== {name}: {about}", flush=True)
+        importlib.import_module(module).main(rest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
