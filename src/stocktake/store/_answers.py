@@ -115,6 +115,8 @@ class _Meaning:
 _DENIED = _Meaning(AccessDeniedError, "access denied")
 _NO_KEY = _Meaning(ObjectNotFoundError, "there is no such object")
 _NO_BUCKET = _Meaning(BucketNotFoundError, "there is no such bucket")
+_NO_SETTING = _Meaning(ObjectNotFoundError, "there is none")
+_NONE_OF_IT = ("NoSuch", "ServerSideEncryptionConfigurationNotFound", "ReplicationConfiguration")
 _CONDITION = _Meaning(PreconditionFailedError, "the object is not in the state that was asked for")
 _SLOW = _Meaning(ThrottledError, "the store asks to slow down", retryable=True)
 _DOWN = _Meaning(StoreUnavailableError, "the store has an internal error", retryable=True)
@@ -225,7 +227,7 @@ def refusal_error(refusal: Refusal, call: Call) -> StoreError:
     if meaning is None:
         meaning = _DOWN if refusal.status >= 500 else _Meaning(StoreError, "the store refuses")
     if meaning is _NO_KEY and call.key is None:
-        meaning = _NO_BUCKET
+        meaning = _NO_SETTING if refusal.code.startswith(_NONE_OF_IT) else _NO_BUCKET
     attrs = call.attrs | {"status": refusal.status, "store_code": refusal.code}
     if refusal.retry_after_s:
         attrs["retry_after_s"] = refusal.retry_after_s

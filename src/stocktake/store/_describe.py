@@ -12,22 +12,20 @@ from typing import Any
 from stocktake.errors import StoreError, UnsupportedOperationError
 from stocktake.store._answers import Call, odd_answer_error
 
-_ROOTS: Mapping[str, frozenset[str]] = {
-    "ListBuckets": frozenset({"ListAllMyBucketsResult"}),
-    "GetBucketLocation": frozenset({"LocationConstraint"}),
-    "GetBucketVersioning": frozenset({"VersioningConfiguration", "GetBucketVersioningResponse"}),
-    "GetBucketInventoryConfiguration": frozenset({"InventoryConfiguration"}),
-    "ListBucketInventoryConfigurations": frozenset(
-        {"ListInventoryConfigurationsResult", "ListBucketInventoryConfigurationsResult"}
-    ),
-    "GetBucketEncryption": frozenset({"ServerSideEncryptionConfiguration"}),
-    "GetBucketLifecycleConfiguration": frozenset({"LifecycleConfiguration"}),
-    "GetBucketNotificationConfiguration": frozenset({"NotificationConfiguration"}),
-    "GetBucketTagging": frozenset({"Tagging"}),
-    "ListMultipartUploads": frozenset({"ListMultipartUploadsResult"}),
-    "ListParts": frozenset({"ListPartsResult"}),
+_ROOTS: Mapping[str, str] = {
+    "ListBuckets": "ListAllMyBucketsResult",
+    "GetBucketLocation": "LocationConstraint",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketInventoryConfiguration": "InventoryConfiguration",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "GetBucketEncryption": "ServerSideEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketTagging": "Tagging",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListParts": "ListPartsResult",
 }
-"""The root element of each operation's answer."""
+"""The root element of each operation's answer; `<operation>Response` will do as well."""
 
 
 def read_description(answer: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def read_description(answer: dict[str, Any], call: Call) -> dict[str, Any]:
     root = answer.pop("RootElement", None)
     metadata = answer.pop("ResponseMetadata", {})
     expected = _ROOTS.get(call.operation)
-    if expected is not None and root not in expected:
+    if expected is not None and root not in {expected, f"{call.operation}Response"}:
         raise _foreign(root, call)
     changes = call.operation.startswith("Put")
     if changes and "location" in metadata.get("HTTPHeaders", {}):

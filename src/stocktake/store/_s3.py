@@ -128,9 +128,15 @@ class S3Store:
         """Run a bucket-level operation; the answer is checked to be that operation's."""
         call = self._calls.about(operation, bucket)
         scope = {"Bucket": bucket} if bucket else {}
-        return self._calls.retried(
-            call, {**scope, **parameters}, lambda answer: read_description(answer, call)
-        )
+        try:
+            return self._calls.retried(
+                call, {**scope, **parameters}, lambda answer: read_description(answer, call)
+            )
+        except StoreError as error:
+            # a repeated CreateBucket is refused in some regions, and happens when an answer is lost
+            if error.attrs.get("store_code") != "BucketAlreadyOwnedByYou":
+                raise
+            return {}
 
     def close(self) -> None:
         """Give back connections."""
