@@ -27,7 +27,7 @@ CLASS_METHODS_MAX = 15
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "errors",
+        "errors faults",
         "clock",
         "model",
         "telemetry",
