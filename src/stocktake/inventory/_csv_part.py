@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from stocktake.errors import PartCorruptError
-from stocktake.inventory._csv_tolerant import TEXT_TYPES, parse_tolerant
+from stocktake.inventory._csv_tolerant import TEXT_TYPES, parse_options, parse_tolerant
 from stocktake.inventory._key_decoding import decode_keys
 from stocktake.inventory._layout import CsvLayout
 from stocktake.model import OBJECT, Block, PartTally, canonical_column, object_schema
@@ -115,7 +115,10 @@ class _BlockReader:
     def _without_header(self, data: bytes) -> bytes:
         end = data.find(b"\n") + 1 or len(data)
         line = data[:end].decode("utf-8", "replace")
-        names = next(iter(csv.reader([line])), [])
+        try:
+            names = next(iter(csv.reader([line])), [])
+        except csv.Error:
+            return data
         if tuple(canonical_column(name) for name in names) == self._layout.columns:
             return data[end:]
         return data
@@ -133,7 +136,7 @@ class _BlockReader:
                 column_names=list(self._layout.columns),
                 block_size=len(data) + 1,
             ),
-            parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
+            parse_options=parse_options(data, refuse),
             convert_options=self._convert,
         )
         if table.num_rows == 0:

@@ -52,6 +52,19 @@ def parse_tolerant(data: bytes, layout: CsvLayout) -> tuple[pa.RecordBatch, BadR
     return pa.RecordBatch.from_pydict(arrays), bad
 
 
+def parse_options(data: bytes, refuse: Callable[[pacsv.InvalidRow], str]) -> pacsv.ParseOptions:
+    """How pyarrow parses this text: `refuse` is asked about rows of another width.
+
+    It cannot be asked about text that is not UTF-8 (pyarrow fails to hand the row over, noisily);
+    then such a row fails the parse, and the text is read row by row.
+    """
+    try:
+        utf8 = data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        utf8 = False
+    return pacsv.ParseOptions(invalid_row_handler=refuse if utf8 else None)
+
+
 def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[bytes]]:
     def refuse(row: pacsv.InvalidRow) -> str:
         reason = f"{row.actual_columns} fields instead of {row.expected_columns}"
@@ -66,7 +79,7 @@ def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, lis
             read_options=pacsv.ReadOptions(
                 use_threads=False, column_names=names, block_size=len(data) + 1
             ),
-            parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
+            parse_options=parse_options(data, refuse),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.binary()), include_columns=list(layout.output)
             ),
@@ -88,7 +101,11 @@ def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[byte
         text = line.decode("latin-1").rstrip("\r")
         if not text:
             continue
-        fields = next(csv.reader([text]), [])
+        try:
+            fields = next(csv.reader([text]), [])
+        except csv.Error as error:
+            bad.append((text, str(error)))
+            continue
         if len(fields) != width or text.count('"') % 2:
             bad.append((text, f"{len(fields)} fields instead of {width}, or a quote is open"))
             continue
