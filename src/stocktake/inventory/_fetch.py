@@ -73,7 +73,7 @@ def fetch_manifest(
             raise ReportNotReadyError(
                 f"{url} is still being written: its manifest.checksum is not there yet",
                 hint="try again in a few minutes; if it is a copy without a checksum, "
-                "pass --allow-unverified",
+                "pass --allow-unverified-manifest",
                 url=str(url),
             )
         data, etag, written_at = manifest

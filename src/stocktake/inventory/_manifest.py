@@ -177,7 +177,7 @@ def _parse_files(
         if not part.md5 and not allow_missing_md5:
             raise ManifestInvalidError(
                 f"`files[{position}]` of {where} has no MD5checksum",
-                hint="pass --allow-unverified to read its parts without checking them",
+                hint="pass --allow-unverified-manifest to read its parts without checking them",
                 manifest=where,
             )
         if files.setdefault(part.key, part) != part:
