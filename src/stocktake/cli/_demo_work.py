@@ -159,7 +159,8 @@ class _Story:
             wanted = ImportRequest(_ADDRESS, deletion_margin=timedelta())
             report = open_requested(step, step.open_store(), wanted)
             result, receipt = run_import(step, catalog, report, wanted)
-            show_import(step, result, f"{BUCKET}/{_CONFIG} of {time_text(report.header.as_of)} UTC")
+            title = f"{BUCKET}/{_CONFIG} of {time_text(report.header.as_of)} UTC"
+            show_import(step, result, title, report.warnings)
             show_receipt(self._out, receipt)
         self._receipts.append(receipt)
         self._changes = result.diff

@@ -14,6 +14,7 @@ from stocktake.telemetry import NoProgress, Progress
 
 PLAIN_EVERY_S = 10.0
 _BAR_EVERY_S = 0.1
+_WORTH_A_LINE_S = 0.5
 
 
 class Watched(Progress, Protocol):
@@ -141,7 +142,8 @@ class _Lines(_Phases):
 
     def _finished(self, elapsed_s: float) -> None:
         if not self._done:
-            self._out.note(f"{self._name}: {duration_text(elapsed_s)}")
+            if elapsed_s >= _WORTH_A_LINE_S:
+                self._out.note(f"{self._name}: {duration_text(elapsed_s)}")
             return
         rate = ""
         if elapsed_s >= 1:
@@ -207,6 +209,9 @@ class _Bars(_Phases):
 
     def _finished(self, elapsed_s: float) -> None:
         state = duration_text(elapsed_s)
+        if not self._done and elapsed_s < _WORTH_A_LINE_S:
+            self._bars.remove_task(self._task)
+            return
         if self._done:
             state = f"{amount_text(self._done, self._unit)} in {state}"
         total = max(self._done, 1)

@@ -8,10 +8,12 @@ Prices, their date and region stand in `prices.toml`.
 
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import zip_longest
 from typing import Any
 
 from stocktake.cli._output import Output
@@ -19,6 +21,7 @@ from stocktake.cli._text import count_text, duration_text, size_text
 from stocktake.telemetry import Meter
 
 KEYS_PER_LIST = 1000
+_TEXT_WIDTH = 68
 _FREE = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
 _LIKE_LIST = ("List",)
 _LIKE_PUT = ("Put", "Copy", "Post", "Create", "Complete", "UploadPart")
@@ -179,7 +182,9 @@ def show_receipt(out: Output, receipt: dict[str, Any]) -> None:
     calls = ", ".join(f"{count_text(n)} {name}" for name, n in receipt["calls"].items())
     out.note("")
     out.note(f"receipt of this {receipt['job']}")
-    out.note(f"  requests  {calls or 'none'}")
+    lines = textwrap.wrap(calls or "none", _TEXT_WIDTH, break_on_hyphens=False)
+    for label, line in zip_longest(["  requests  "], lines, fillvalue=" " * 12):
+        out.note(f"{label}{line}")
     if receipt["retries"]:
         retries = ", ".join(f"{n} {reason}" for reason, n in receipt["retries"].items())
         out.note(f"  retries   {retries}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from stocktake.catalog import (
     ImportResult,
     find_snapshot,
     import_snapshot,
+    keep_receipt,
     list_snapshots,
 )
 from stocktake.cli._changes import changes_line
@@ -100,7 +102,8 @@ def import_report(run: Run, request: ImportRequest) -> int:
         return _show_plan(run, report)
     with run.open_catalog(create=True) as catalog:
         result, receipt = run_import(run, catalog, report, request)
-        _show_result(run, catalog, result, receipt)
+        warnings = list(dict.fromkeys([*report.warnings, *result.warnings]))
+        _show_result(run, catalog, result, receipt, warnings)
     return 0
 
 
@@ -125,27 +128,38 @@ def run_import(
         from_report=result.state == "published",
         phases=result.phase_s,
     )
-    return result, receipt.to_dict(Prices.load())
+    document = receipt.to_dict(Prices.load())
+    if result.state == "published":
+        keep_receipt(catalog, result.snapshot_id, document)
+    return result, document
 
 
-def _show_result(run: Run, catalog: Catalog, result: ImportResult, receipt: dict[str, Any]) -> None:
+def _show_result(
+    run: Run,
+    catalog: Catalog,
+    result: ImportResult,
+    receipt: dict[str, Any],
+    warnings: list[str],
+) -> None:
     snapshot = find_snapshot(catalog, result.snapshot_id)
     if run.out.json:
         run.out.document(
             {
                 **result.to_dict(),
+                "warnings": warnings,
                 "snapshot": about(snapshot),
                 "receipt": receipt,
             }
         )
         return
-    show_import(run, result, f"{snapshot.source_name} of {time_text(snapshot.as_of)} UTC")
+    title = f"{snapshot.source_name} of {time_text(snapshot.as_of)} UTC"
+    show_import(run, result, title, warnings)
     show_receipt(run.out, receipt)
     run.out.note("")
     run.out.note(f"next: stocktake tree s3://{snapshot.bucket}/")
 
 
-def show_import(run: Run, result: ImportResult, title: str) -> None:
+def show_import(run: Run, result: ImportResult, title: str, warnings: Iterable[str] = ()) -> None:
     """What became of an import, for people."""
     stats = result.stats
     if stats is None:
@@ -163,7 +177,7 @@ def show_import(run: Run, result: ImportResult, title: str) -> None:
             run.out.line(f"  {plural(count, label)}")
     if result.diff:
         run.out.line(f"  since the snapshot before: {changes_line(result.diff)}")
-    for warning in result.warnings:
+    for warning in warnings:
         run.out.warn(warning)
 
 
