@@ -36,6 +36,9 @@ _CREDENTIAL_ERRORS = (
     aws.InvalidConfigError,
 )
 
+_IDENTITY_OPERATIONS = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"})
+"""What botocore calls on the way to credentials, inside of our own call."""
+
 
 class S3Calls:
     """One client, its retry policy and its meter."""
@@ -75,6 +78,8 @@ class S3Calls:
         try:
             answer: dict[str, Any] = getattr(self._client, name)(**parameters)
         except aws.ClientError as error:
+            if error.operation_name in _IDENTITY_OPERATIONS:
+                raise _identity_error(error, call) from error
             raise refusal_error(_refusal(error), call) from error
         except TRANSPORT_ERRORS as error:
             raise transport_error(error, call) from error
@@ -106,6 +111,16 @@ def _refusal(error: aws.ClientError) -> Refusal:
         message=str(said.get("Message", "")),
         retry_after_s=float(retry_after) if retry_after.isdigit() else 0.0,
         region=headers.get("x-amz-bucket-region") or said.get("Region"),
+    )
+
+
+def _identity_error(error: aws.ClientError, call: Call) -> StoreError:
+    said = error.response.get("Error", {})
+    return CredentialsError(
+        f"cannot {call.deed}: {error.operation_name} was refused "
+        f"({said.get('Code')}: {said.get('Message')})".rstrip("."),
+        hint="allow sts:AssumeRole for this identity, and the identity in the role's trust policy",
+        **call.attrs,
     )
 
 

@@ -36,8 +36,10 @@ def make_client(options: S3StoreOptions, meter: Meter) -> Any:
         InvalidSettingError: An endpoint or region that botocore cannot use.
     """
     session = _session(options)
-    endpoint_url = options.endpoint_url or _endpoint_of_environment()
     region = options.region or session.get_config_variable("region") or "us-east-1"
+    if options.role_arn is not None:
+        session = _role_session(session, options)
+    endpoint_url = options.endpoint_url or _endpoint_of_environment()
     config = Config(
         connect_timeout=options.connect_timeout_s,
         read_timeout=options.read_timeout_s,
@@ -56,9 +58,6 @@ def make_client(options: S3StoreOptions, meter: Meter) -> Any:
             region_name=region,
             endpoint_url=endpoint_url,
             config=config,
-            aws_access_key_id=options.access_key_id,
-            aws_secret_access_key=options.secret_access_key,
-            aws_session_token=options.session_token,
         )
     except (ValueError, BotoCoreError) as error:
         raise InvalidSettingError(
@@ -73,38 +72,38 @@ def _session(options: S3StoreOptions) -> Any:
     session = botocore.session.Session(profile=options.profile)
     try:
         session.get_scoped_config()
-        if options.role_arn is not None:
-            _assume_role(session, options)
     except ProfileNotFound as error:
         raise CredentialsError(
             f"there is no profile `{options.profile or os.environ.get('AWS_PROFILE')}`",
             hint="aws configure list-profiles shows what there is",
         ) from error
-    return session
-
-
-def _assume_role(session: Any, options: S3StoreOptions) -> None:
-    """Put credentials into the session that take on the role when they are first needed."""
+    if options.region is not None:
+        session.set_config_variable("region", options.region)
     if options.access_key_id is not None:
         session.set_credentials(
             options.access_key_id, options.secret_access_key, options.session_token
         )
-    source = session.get_credentials()
-    if source is None:
+    return session
+
+
+def _role_session(source: Any, options: S3StoreOptions) -> Any:
+    """A session that takes on the role, with the identity of `source`, when first needed."""
+    credentials = source.get_credentials()
+    if credentials is None:
         raise CredentialsError(f"there are no credentials to assume {options.role_arn} with")
     extra = {"RoleSessionName": "stocktake"}
     if options.role_external_id is not None:
         extra["ExternalId"] = options.role_external_id
     fetcher = AssumeRoleCredentialFetcher(
-        client_creator=session.create_client,
-        source_credentials=source,
+        client_creator=source.create_client,
+        source_credentials=credentials,
         role_arn=options.role_arn,
         extra_args=extra,
     )
-    # the session has no public way to take refreshing credentials; its component has
-    provider = session.get_component("credential_provider")
-    provider.insert_before("env", _RoleProvider(fetcher))
-    session._credentials = None
+    session = botocore.session.Session(profile=options.profile)
+    resolver = session.get_component("credential_provider")
+    resolver.providers.insert(0, _RoleProvider(fetcher))
+    return session
 
 
 class _RoleProvider:
