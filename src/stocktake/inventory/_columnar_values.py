@@ -56,7 +56,7 @@ def to_text(column: pa.Array) -> pa.Array:
         values = column.to_pylist()
         text = pa.array([_json(value) for value in values], pa.string())
     else:
-        text = column.cast(pa.string())
+        text = _cast_to_text(column)
     return _without_empty(text)
 
 
@@ -88,7 +88,7 @@ def to_size(column: pa.Array) -> pa.Array:
     column = plain(column)
     if pa.types.is_signed_integer(column.type):
         return column.cast(pa.int64())
-    if pa.types.is_null(column.type):
+    if not _is_simple(column.type):
         return pa.nulls(len(column), pa.int64())
     return pa.array([_size(value) for value in column.to_pylist()], pa.int64())
 
@@ -98,6 +98,8 @@ def to_boolean(column: pa.Array) -> pa.Array:
     column = plain(column)
     if pa.types.is_boolean(column.type):
         return column
+    if not _is_simple(column.type):
+        return pa.nulls(len(column), pa.bool_())
     values = [_BOOLEANS.get(_loose(value)) for value in column.to_pylist()]
     return pa.array(values, pa.bool_())
 
@@ -111,9 +113,29 @@ def to_instant(column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _naive_ms(column)
-    if pa.types.is_null(kind):
+    if not _is_simple(kind):
         return pa.nulls(len(column), _MS)
     return pa.array([_epoch_ms(value) for value in column.to_pylist()], pa.int64()).view(_MS)
+
+
+def _is_simple(kind: pa.DataType) -> bool:
+    """True for numbers and text, whose values can be read one by one."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_string(kind)
+        or types.is_binary(kind)
+    )
+
+
+def _cast_to_text(column: pa.Array) -> pa.Array:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowNotImplementedError:
+        values = column.to_pylist()
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
 def _without_empty(text: pa.Array) -> pa.Array:

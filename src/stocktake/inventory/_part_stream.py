@@ -57,13 +57,10 @@ class PartStream:
         body: The stored part, not yet read.
         part: What size and MD5 it must have.
         tally: `bytes_read` grows as stored bytes come in.
-
-    Attributes:
-        failure: The error that a read raised, for callers whose parser hides exceptions.
     """
 
     def __init__(self, body: ObjectBody, part: PartRef, tally: PartTally) -> None:
-        self.failure: StocktakeError | None = None
+        self._failure: StocktakeError | None = None
         self._body = body
         self._part = part
         self._tally = tally
@@ -86,12 +83,12 @@ class PartStream:
             PartBombError: It inflates beyond 400 times its size.
             StoreError: The store failed while it was read.
         """
-        if self.failure is not None:
-            raise self.failure
+        if self._failure is not None:
+            raise self._failure
         try:
             return self._read(size_bytes)
         except StocktakeError as error:
-            self.failure = error
+            self._failure = error
             raise
 
     def finish(self) -> None:

@@ -8,15 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.errors import (
-    ObjectNotFoundError,
-    PartCorruptError,
-    ReportChangedError,
-    StocktakeError,
-)
+from stocktake.errors import ObjectNotFoundError, ReportChangedError
 from stocktake.inventory._columnar_part import read_columnar_part
 from stocktake.inventory._csv_part import read_csv_part
 from stocktake.inventory._fetch import FetchedManifest
@@ -183,14 +177,5 @@ class Report:
         )
         with access.open() as body:
             stream = PartStream(body, access.part, tally)
-            try:
-                yield from read_csv_part(cast("BinaryIO", stream), layout, tally)
-                stream.finish()
-            except StocktakeError:
-                raise
-            except (pa.ArrowException, ValueError) as error:
-                if stream.failure is not None:
-                    raise stream.failure from error
-                raise PartCorruptError(
-                    f"part {access.part.name} is not a CSV file: {error}", part=access.part.name
-                ) from error
+            yield from read_csv_part(cast("BinaryIO", stream), layout, tally)
+            stream.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from stocktake.errors import (
     StoreUnavailableError,
 )
 from stocktake.inventory import ReadOptions, _columnar_file
+from stocktake.inventory._columnar_values import plain, to_boolean, to_instant, to_size, to_text
 from stocktake.model import OBJECT, PartTally
 
 RANGED = ReadOptions(buffer_bytes_max=0)
@@ -187,9 +189,17 @@ def test_unknown_columns_of_any_type_become_text(desk, column, expected) -> None
     assert one(desk, "never_seen", column) == expected
 
 
-def test_string_views_are_text(desk) -> None:
-    from stocktake.inventory._columnar_values import plain
+def test_types_that_files_hardly_have_are_understood() -> None:
+    interval = pa.array([pa.MonthDayNano([1, 2, 3]), None])
+    assert to_text(interval).to_pylist() == [str(interval[0].as_py()), None]
+    when = pa.array([2**62], pa.timestamp("ms"))
+    for column in (interval, when, pa.array([[1]]), pa.array([dt.time(1)])):
+        assert to_size(column).null_count == to_boolean(column).null_count == len(column)
+    assert to_instant(pa.array([[1]])).null_count == 1
+    assert to_boolean(pa.array([True])).to_pylist() == [True]
 
+
+def test_string_views_are_text() -> None:
     assert plain(pa.array(["a"], pa.string_view())).type == pa.string()
     assert plain(pa.array([b"a"], pa.binary_view())).type == pa.binary()
 
@@ -322,8 +332,6 @@ def test_store_without_etags_is_read_from_memory(desk) -> None:
     get = desk.store.get
 
     def get_nameless(bucket, key, **parameters):
-        from dataclasses import replace
-
         body = get(bucket, key, **parameters)
         body._head = replace(body.head, etag=None)
         return body
@@ -399,3 +407,19 @@ def test_batches_have_the_types_of_the_object_record(desk) -> None:
     (block,) = report.read(report.parts()[0], PartTally())
     for name in ("key", "size_bytes", "last_modified"):
         assert block.rows.schema.field(name).type == OBJECT.field(name).type
+
+
+def test_part_whose_rows_all_lack_a_key_gives_no_block(desk) -> None:
+    """INV-7."""
+    desk.columnar(pa.table({"key": pa.array([None, ""], pa.string())}))
+    report, tally = desk.open(), PartTally()
+    assert list(report.read(report.parts()[0], tally)) == []
+    assert (tally.rows, tally.bad_rows) == (0, 2)
+
+
+@BOTH
+def test_part_can_be_read_again(desk, fmt) -> None:
+    """INV-8: a retry starts from nothing."""
+    desk.columnar(pa.table({"key": ["a", "b"], "size": [1, 2]}), fmt=fmt)
+    report = desk.open()
+    assert desk.read(report) == desk.read(report)
