@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from stocktake.errors import (
+    AccessDeniedError,
     ForeignManifestError,
     ForeignPartError,
     ManifestChecksumError,
@@ -18,6 +19,7 @@ from stocktake.errors import (
     ReportNotFoundError,
     ReportNotReadyError,
     StaleReportError,
+    WrongRegionError,
 )
 from stocktake.inventory import ReadOptions, ReportAddress, list_deliveries
 
@@ -258,6 +260,26 @@ def test_edge_66_report_from_the_future_is_refused_unless_forced(desk) -> None:
     report = desk.open(options=ReadOptions(force=True))
     assert report.header.as_of == datetime(2027, 1, 5, 1, tzinfo=UTC)
     assert "the folder counts" in report.warnings[0]
+
+
+def test_edge_71_bucket_in_another_region_is_told_with_its_hint(desk) -> None:
+    """The store follows by itself where it can; what it cannot is not renamed here."""
+    key = deliver(desk)
+    desk.store.faults[key] = WrongRegionError("in another region", hint="pass --region eu-west-1")
+    with pytest.raises(WrongRegionError) as caught:
+        desk.open()
+    assert caught.value.hint == "pass --region eu-west-1"
+
+
+def test_edge_72_public_report_needs_nothing_but_list_and_get(desk) -> None:
+    deliver(desk)
+
+    def refuse(*_args, **_parameters):
+        raise AccessDeniedError("anonymous requests may not")
+
+    for verb in ("describe", "head", "put", "delete", "begin_upload"):
+        setattr(desk.store, verb, refuse)
+    assert keys(desk) == ["a"]
 
 
 def test_manifest_in_seconds_with_upper_case_md5_is_understood(desk) -> None:
