@@ -21,9 +21,11 @@ from stocktake.testing._fault_actions import (
 )
 from stocktake.testing._fault_proxy import Fault, FaultProxy
 from stocktake.testing._fault_store import FaultStore, Planned
+from stocktake.testing._memory_source import MemoryPart, MemorySource
 from stocktake.testing._memory_store import MemoryStore
 from stocktake.testing._populate import populate
 from stocktake.testing._reports import ReportLook, ReportOrder, write_synthetic_report
+from stocktake.testing._rgw import install_rgw, start_rgw
 from stocktake.testing._servers import Credentials, Server
 from stocktake.testing._swift import install_swift, start_swift
 
@@ -40,6 +42,8 @@ __all__ = [
     "FaultProxy",
     "FaultStore",
     "LostAnswer",
+    "MemoryPart",
+    "MemorySource",
     "MemoryStore",
     "Planned",
     "Refuse",
@@ -52,11 +56,13 @@ __all__ = [
     "SyntheticBucket",
     "Trickle",
     "expected_diff",
+    "install_rgw",
     "install_swift",
     "populate",
     "start_fake_s3",
     "start_ministack",
     "start_moto",
+    "start_rgw",
     "start_swift",
     "write_synthetic_report",
 ]
