@@ -1,12 +1,16 @@
-"""Fixtures for all tests: the machine's own AWS settings closed off, and servers on demand."""
+"""For all tests: the user's own settings and the network closed off, and servers on demand."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stocktake.store import RetryPolicy
 from stocktake.testing import (
@@ -22,12 +26,38 @@ REPOSITORY = Path(__file__).parents[1]
 SERVERS = REPOSITORY / ".servers"
 QUICK = RetryPolicy(attempts_max=4, base_s=0.01, cap_s=0.05)
 
+# a busy machine is no failure; CI tries the same examples every time, a developer's run new ones
+settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
+
+
+def _only_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse connections that leave the machine, whoever makes them."""
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = arguments[1][0]
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise RuntimeError(f"a test connects to {host}: tests talk to this machine only")
+
+
+sys.addaudithook(_only_this_machine)
+
 
 @pytest.fixture(autouse=True)
-def _no_aws_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     for name in list(os.environ):
-        if name.startswith("AWS_"):
+        if name.startswith(("AWS_", "STOCKTAKE_")):
             monkeypatch.delenv(name)
+    home = str(tmp_path_factory.getbasetemp() / "home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{home}/config")
+    monkeypatch.setenv("XDG_DATA_HOME", f"{home}/data")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
