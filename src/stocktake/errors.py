@@ -41,6 +41,7 @@
     │   ├── CatalogVersionError         written by a newer stocktake
     │   ├── CatalogCorruptError         a file is missing or is not what the snapshot says
     │   ├── SnapshotNotFoundError       no snapshot matches the reference
+    │   ├── NotInSnapshotError          no such folder or object in the snapshot
     │   ├── SnapshotInUseError          pinned, or being read
     │   ├── ImportRunningError          another import of this source is at work
     │   ├── CoverageMismatchError       two snapshots that cannot be compared
@@ -378,6 +379,13 @@ class SnapshotNotFoundError(CatalogError):
 
     code = "snapshot-not-found"
     default_hint = "stocktake snapshots lists what there is"
+
+
+class NotInSnapshotError(CatalogError):
+    """No such folder or object in the snapshot."""
+
+    code = "not-in-snapshot"
+    default_hint = "it may be newer than the snapshot; folders end in `/`"
 
 
 class SnapshotInUseError(CatalogError):

@@ -8,18 +8,98 @@ Never: reading reports or talking to S3 itself; rows per object in the control d
 from stocktake.catalog._catalog import Catalog, open_catalog, snapshot_folder
 from stocktake.catalog._compare import CHANGE_KINDS, DiffResult, DiffSummary, diff_snapshots
 from stocktake.catalog._files import CatalogFiles
-from stocktake.catalog._import import ImportOptions, ImportResult, import_snapshot
+from stocktake.catalog._format import SnapshotManifest, SnapshotStats
+from stocktake.catalog._import import (
+    DELETION_MARGIN,
+    ImportOptions,
+    ImportResult,
+    import_snapshot,
+)
+from stocktake.catalog._query import PAGE_ROWS_MAX, Origin, Page, PageRequest
+from stocktake.catalog._query_duplicates import ALL_EVIDENCE, Evidence, find_duplicates
+from stocktake.catalog._query_folders import (
+    ChildOrder,
+    ChildSort,
+    folder_figures,
+    folder_tree,
+    list_children,
+    usage,
+)
+from stocktake.catalog._query_groups import by_extension, by_storage_class
+from stocktake.catalog._query_objects import (
+    Extreme,
+    ObjectAnswer,
+    find_object,
+    list_objects,
+    search,
+    top_objects,
+)
+from stocktake.catalog._query_pattern import KeyPattern
+from stocktake.catalog._receipts import import_receipt, keep_receipt
+from stocktake.catalog._retention import (
+    RetentionPlan,
+    RetentionPolicy,
+    delete_snapshot,
+    retain,
+)
+from stocktake.catalog._snapshot_uses import use_snapshot
+from stocktake.catalog._snapshots import (
+    Snapshot,
+    describe_snapshot,
+    find_snapshot,
+    list_snapshots,
+    pin_snapshot,
+    snapshot_json,
+)
 
 __all__ = [
+    "ALL_EVIDENCE",
     "CHANGE_KINDS",
+    "DELETION_MARGIN",
+    "PAGE_ROWS_MAX",
     "Catalog",
     "CatalogFiles",
+    "ChildOrder",
+    "ChildSort",
     "DiffResult",
     "DiffSummary",
+    "Evidence",
+    "Extreme",
     "ImportOptions",
     "ImportResult",
+    "KeyPattern",
+    "ObjectAnswer",
+    "Origin",
+    "Page",
+    "PageRequest",
+    "RetentionPlan",
+    "RetentionPolicy",
+    "Snapshot",
+    "SnapshotManifest",
+    "SnapshotStats",
+    "by_extension",
+    "by_storage_class",
+    "delete_snapshot",
+    "describe_snapshot",
     "diff_snapshots",
+    "find_duplicates",
+    "find_object",
+    "find_snapshot",
+    "folder_figures",
+    "folder_tree",
+    "import_receipt",
     "import_snapshot",
+    "keep_receipt",
+    "list_children",
+    "list_objects",
+    "list_snapshots",
     "open_catalog",
+    "pin_snapshot",
+    "retain",
+    "search",
     "snapshot_folder",
+    "snapshot_json",
+    "top_objects",
+    "usage",
+    "use_snapshot",
 ]

@@ -42,7 +42,7 @@ _FOLDER_COLUMNS = (
     "total_bytes AS size_bytes, newest, child_folders"
 )
 
-_FOLDER_NAMES = [
+_FOLDER_NAMES = (
     "folder",
     "depth",
     "direct_objects",
@@ -51,7 +51,7 @@ _FOLDER_NAMES = [
     "total_bytes",
     "newest",
     "child_folders",
-]
+)
 
 
 class ChildSort(StrEnum):
@@ -62,6 +62,8 @@ class ChildSort(StrEnum):
     COUNT = "count"
     DATE = "date"
 
+
+_AFTER_ALL = "\U0010ffff" * 2
 
 _SORT_COLUMN = {
     ChildSort.NAME: SortKey("path"),
@@ -161,8 +163,8 @@ def _child_folders(
     statement = f"""
         SELECT 'folder' AS kind, substr(path, {len(folder) + 1}) AS name, path, objects,
             size_bytes, newest, child_folders, CAST(NULL AS VARCHAR) AS storage_class
-        FROM (SELECT {_FOLDER_COLUMNS} FROM {PARQUET} WHERE parent = ?)
-        WHERE {after} ORDER BY {keyset.order_by} LIMIT {page.rows_max + 1}"""
+        FROM (SELECT * FROM (SELECT {_FOLDER_COLUMNS} FROM {PARQUET} WHERE parent = ?)
+            WHERE {after} ORDER BY {keyset.order_by} LIMIT {page.rows_max + 1})"""
     return fetch(catalog, statement, [[snapshot.view.folders_path], folder, *parameters])
 
 
@@ -177,27 +179,58 @@ def _direct_objects(
     where, parameters = f"{counted} AND {direct}", [*excluded, *bound]
     near = direct_ranges(manifest.files, folder)
     where, parameters = f"({near.predicate}) AND {where}", [*near.parameters, *parameters]
-    entry = (
-        f"'object' AS kind, substr(key, {len(folder) + 1}) AS name, key AS path, "
-        f"CAST(1 AS BIGINT) AS objects, {column(manifest, 'size_bytes')}, "
-        f"{value(manifest, 'last_modified')} AS newest, "
-        f"CAST(NULL AS BIGINT) AS child_folders, {column(manifest, 'storage_class')}"
+    raw = (
+        f"key AS path, 1 AS objects, {column(manifest, 'size_bytes')}, "
+        f"{value(manifest, 'last_modified')} AS newest, {column(manifest, 'storage_class')}"
     )
     low, high = prefix_range(folder)
-    if keyset.order_by == "path ASC NULLS LAST":
-        if page.cursor is not None:
-            low = max(low or "", keyset.values_of(page.cursor)[0] + "\0")
-        selection = Selection(entry, where, tuple(parameters))
-        return scan_in_key_order(
+    after_path = _path_order(keyset, page.cursor)
+    if after_path is not None:
+        low = max(low or "", after_path)
+        selection = Selection(raw, where, tuple(parameters))
+        found = scan_in_key_order(
             catalog, snapshot, (low, high), selection, page.rows_max + 1, near.files
         )
-    after, after_parameters = keyset.after(page.cursor)
-    paths = [p for p, file in zip(snapshot.view.paths, near.files, strict=True) if file.row_groups]
-    statement = f"""
-        SELECT * FROM (SELECT {entry} FROM {objects_table(snapshot.view, paths)} WHERE {where})
-        WHERE {after} ORDER BY {keyset.order_by} LIMIT {page.rows_max + 1}"""
-    tables = table_parameters(snapshot.view, paths)
-    return fetch(catalog, statement, [*tables, *parameters, *after_parameters])
+    else:
+        after, after_parameters = keyset.after(page.cursor)
+        paths = [p for p, f in zip(snapshot.view.paths, near.files, strict=True) if f.row_groups]
+        statement = f"""
+            SELECT * FROM (SELECT {raw} FROM {objects_table(snapshot.view, paths)} WHERE {where})
+            WHERE {after} ORDER BY {keyset.order_by} LIMIT {page.rows_max + 1}"""
+        tables = table_parameters(snapshot.view, paths)
+        found = fetch(catalog, statement, [*tables, *parameters, *after_parameters])
+    return _as_entries(found, len(folder))
+
+
+def _path_order(keyset: Keyset, cursor: str | None) -> str | None:
+    """From which path on the objects come in path order, if they do; else None.
+
+    Sorted by count they do too: each counts 1.
+    """
+    first = keyset.keys[0]
+    if first.column == "path":
+        if first.descending:
+            return None
+        return keyset.values_of(cursor)[0] + "\0" if cursor else ""
+    if first.column != "objects":
+        return None
+    count, path = keyset.values_of(cursor) if cursor else (None, "")
+    if count is None or (count > 1 if first.descending else count < 1):
+        return ""
+    return path + "\0" if count == 1 else _AFTER_ALL
+
+
+def _as_entries(objects: pa.Table, folder_length: int) -> pa.Table:
+    """Rows of direct objects as `ENTRIES`. Names are cut only now that few rows are left."""
+    names = [path[folder_length:] for path in objects.column("path").to_pylist()]
+    count = objects.num_rows
+    added = {
+        "kind": pa.array(["object"] * count, pa.string()),
+        "name": pa.array(names, pa.string()),
+        "child_folders": pa.nulls(count, pa.int64()),
+    }
+    columns = [added[name] if name in added else objects.column(name) for name in ENTRIES.names]
+    return pa.table(columns, names=ENTRIES.names)
 
 
 def _is_direct(folder: str) -> tuple[str, list[Any]]:
