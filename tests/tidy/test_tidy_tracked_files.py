@@ -145,6 +145,12 @@ def test_no_two_test_files_share_a_name(tracked: list[Path]) -> None:
     assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
+def test_no_test_imports_a_conftest(tracked: list[Path], root: Path) -> None:
+    """There are several modules of that name; which one is found depends on what else is run."""
+    tests = [path for path in tracked if path.suffix == ".py" and "tests" in path.parts]
+    assert hits(tests, re.compile(r"^\s*(from conftest import|import conftest)"), root) == []
+
+
 def test_the_patterns_recognise_what_they_are_for() -> None:
     assert MACHINE_PATHS.search(join("see /wor", "k/main/x"))
     assert not MACHINE_PATHS.search(join("docs/wor", "k/x"))
