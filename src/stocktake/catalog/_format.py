@@ -38,7 +38,8 @@ FOLDERS: pa.Schema = pa.schema(
 """Columns of `folders.parquet`, sorted by (parent, folder); then `bytes_by_class`, a struct of one
 int64 per storage class seen (recursive), if the source has sizes and classes. The root is '' with
 depth 0 and parent NULL. Counts and bytes are of current objects; a size-0 key that ends in `/` is
-the folder itself and not counted. `*_bytes` is NULL where no size is known."""
+the folder itself and not counted. `*_bytes` is NULL where objects are, but none with a known size;
+a class of `bytes_by_class` is NULL where no object of it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def roll_up(connections: DuckDbConnections, view: SnapshotView, sink: BinaryIO) 
         classes = _sized_classes(con)
         _direct_figures(con, classes)
         _climb(con, len(classes))
-        folders = _write(con, classes, sink)
+        folders = _write(con, view, classes, sink)
         totals = _totals(con, view)
     return RollUp(folders, totals)
 
@@ -147,21 +147,39 @@ def _climb(con: duckdb.DuckDBPyConnection, class_count: int) -> None:
         )
 
 
-def _write(con: duckdb.DuckDBPyConnection, classes: list[str], sink: BinaryIO) -> int:
-    fields = ", ".join(f"{_quoted(name)} := CAST(c{n} AS BIGINT)" for n, name in enumerate(classes))
-    struct = f", struct_pack({fields}) AS bytes_by_class" if classes else ""
-    names = ", ".join(FOLDERS.names)
-    relation = con.sql(f"SELECT {names}{struct} FROM folders ORDER BY parent NULLS FIRST, folder")
+def _write(
+    con: duckdb.DuckDBPyConnection, view: SnapshotView, classes: list[str], sink: BinaryIO
+) -> int:
+    figures = ", ".join(
+        [*(_figure(view, name) for name in FOLDERS.names), *_class_columns(classes)]
+    )
+    relation = con.sql(f"SELECT {figures} FROM folders ORDER BY parent NULLS FIRST, folder")
     schema = FOLDERS
     if classes:
-        figures = pa.struct([pa.field(name, pa.int64()) for name in classes])
-        schema = FOLDERS.append(pa.field("bytes_by_class", figures))
+        # the names come from the report: any text, some equal but for their case
+        by_class = pa.struct([pa.field(name, pa.int64()) for name in classes])
+        schema = FOLDERS.append(pa.field("bytes_by_class", by_class))
     rows = 0
     with pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1) as writer:
         for batch in relation.to_arrow_reader(_BATCH_ROWS):
             rows += batch.num_rows
-            writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+            columns = batch.columns[: len(FOLDERS)]
+            if classes:
+                sums = batch.columns[len(FOLDERS) :]
+                columns.append(pa.StructArray.from_arrays(sums, fields=list(by_class)))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     return rows
+
+
+def _class_columns(classes: list[str]) -> list[str]:
+    return [f"CAST(c{n} AS BIGINT)" for n in range(len(classes))]
+
+
+def _figure(view: SnapshotView, name: str) -> str:
+    """A column of FOLDERS; where there are no objects, their bytes are known to be none."""
+    if not name.endswith("_bytes") or "size_bytes" not in view.manifest.header.columns:
+        return name
+    return f"CASE WHEN {name.removesuffix('bytes')}objects = 0 THEN 0 ELSE {name} END AS {name}"
 
 
 def _totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict[str, Any]:
@@ -176,7 +194,7 @@ def _totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict[str, Any
     ).fetchall()
     return {
         "objects": int(row[0]),
-        "size_bytes": None if row[1] is None else int(row[1]),
+        "size_bytes": _total(view, row[0], row[1]),
         "folder_markers": int(row[2]),
         "oldest": _instant(row[3]),
         "newest": _instant(row[4]),
@@ -213,7 +231,7 @@ def _outside_current(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict
         ).fetchall()[0]
         figures["delete_markers"] = int(row[0])
         figures["noncurrent_versions"] = int(row[1])
-        figures["noncurrent_bytes"] = None if row[2] is None else int(row[2])
+        figures["noncurrent_bytes"] = _total(view, row[1], row[2])
     return figures
 
 
@@ -221,5 +239,8 @@ def _instant(value: datetime | None) -> str | None:
     return None if value is None else format_utc(value.replace(tzinfo=UTC))
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _total(view: SnapshotView, count: int, size: int | None) -> int | None:
+    """The bytes of so many objects: none is a figure too, if the source has sizes at all."""
+    if not count and "size_bytes" in view.manifest.header.columns:
+        return 0
+    return None if size is None else int(size)
