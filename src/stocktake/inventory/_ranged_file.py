@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from collections.abc import Sequence
 
-from stocktake.errors import StocktakeError
+from isal import isal_zlib
+
+from stocktake.errors import PartCorruptError, StocktakeError
 from stocktake.inventory._part_access import PartAccess
 
 BLOCK_BYTES = 2 << 20
@@ -22,20 +25,27 @@ class RangedFile:
 
     Args:
         access: The part.
-        etag: The version that was verified; None reads whatever is there.
+        etag: The version to read; None reads whatever is there.
         block_bytes: Size of one request.
+        checksums: CRC-32 of each block; None takes the bytes as they come.
 
     Attributes:
         failure: The error that a read raised, for callers whose parser hides exceptions.
     """
 
     def __init__(
-        self, access: PartAccess, etag: str | None, *, block_bytes: int = BLOCK_BYTES
+        self,
+        access: PartAccess,
+        etag: str | None,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        checksums: Sequence[int] | None = None,
     ) -> None:
         self.failure: StocktakeError | None = None
         self._access = access
         self._etag = etag
         self._block_bytes = block_bytes
+        self._checksums = checksums
         self._size_bytes = access.part.size_bytes
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -117,7 +127,16 @@ class RangedFile:
         start = number * self._block_bytes
         stop = min(start + self._block_bytes, self._size_bytes)
         try:
-            return self._access.read_range(start, stop, etag=self._etag)
+            block = self._access.read_range(start, stop, etag=self._etag)
+            self._check(number, block)
         except StocktakeError as error:
             self.failure = error
             raise
+        return block
+
+    def _check(self, number: int, block: bytes) -> None:
+        if self._checksums is not None and isal_zlib.crc32(block) != self._checksums[number]:
+            name = self._access.part.name
+            raise PartCorruptError(
+                f"part {name} has other bytes than a moment ago, when its MD5 was right", part=name
+            )

@@ -246,6 +246,17 @@ def test_part_that_lacks_a_column_gives_nulls(desk) -> None:
     assert tally.bad_rows == 0
 
 
+def test_column_that_only_a_later_part_has_is_left_out_with_a_warning(desk) -> None:
+    """INV-3: never silently."""
+    desk.columnar(pa.table({"key": ["a"]}), pa.table({"key": ["b"], "e_tag": ["x"]}))
+    rows, tally = desk.read(desk.open())
+    assert rows == [{"key": "a"}, {"key": "b"}]
+    assert tally.warnings == [
+        "part p/src/cfg/data/1.x has columns that the report's first part lacks, "
+        "they are left out: e_tag"
+    ]
+
+
 def test_part_with_other_column_types_and_order_gives_the_same_schema(desk) -> None:
     """INV-3."""
     first = pa.table({"key": ["a"], "size": [1]})
@@ -325,21 +336,25 @@ def test_part_overwritten_between_check_and_reading_fails(desk) -> None:
         list(report.read(report.parts()[0], PartTally()))
 
 
-def test_store_without_etags_is_read_from_memory(desk) -> None:
-    """Nothing could pin the ranges."""
+def test_store_without_etags_is_pinned_by_checksums(desk) -> None:
+    """INV-5."""
     desk.columnar(pa.table({"key": ["a"]}))
     report = desk.open(options=RANGED)
-    get = desk.store.get
+    get, overwrite = desk.store.get, False
 
     def get_nameless(bucket, key, **parameters):
+        parameters.pop("if_match", None)
         body = get(bucket, key, **parameters)
         body._head = replace(body.head, etag=None)
+        if overwrite and not parameters.get("byte_range"):
+            desk.put(key, b"x" * body.head.size_bytes)
         return body
 
     desk.store.get = get_nameless
-    desk.store.ranges.clear()
     assert len(desk.read(report)[0]) == 1
-    assert desk.store.ranges == []
+    overwrite = True
+    with pytest.raises(PartCorruptError, match="other bytes than a moment ago"):
+        desk.read(report)
 
 
 @pytest.mark.parametrize(
