@@ -16,9 +16,11 @@ from stocktake.store import RetryPolicy
 from stocktake.testing import (
     FakeS3,
     Server,
+    install_rgw,
     install_swift,
     start_ministack,
     start_moto,
+    start_rgw,
     start_swift,
 )
 
@@ -82,6 +84,14 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The genuine storage server, installed into `.servers` if `make setup` has not yet."""
     install_swift(SERVERS, REPOSITORY / "requirements" / "swift.txt")
     with start_swift(tmp_path_factory.mktemp("swift"), SERVERS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Ceph's gateway, for the slow tests."""
+    install_rgw(SERVERS)
+    with start_rgw(tmp_path_factory.mktemp("rgw"), SERVERS) as server:
         yield server
 
 

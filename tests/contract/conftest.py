@@ -32,7 +32,6 @@ class Traits:
     keeps_inventory_configurations: bool = True
     refuses_small_parts: bool = True
     refuses_long_keys: bool = True
-    versions_escape_control_characters: bool = True
     start_after_hides_its_folder: bool = True
     key_characters_refused: str = ""
     versions_in_key_order: bool = True
@@ -49,13 +48,11 @@ TRAITS = {
             keeps_inventory_configurations=False,
             refuses_small_parts=False,
             refuses_long_keys=False,
-            versions_escape_control_characters=False,
         ),
         Traits(
             "moto",
             checks_signatures=False,
             refuses_long_keys=False,
-            versions_escape_control_characters=False,
             key_characters_refused="\n",
             versions_in_key_order=False,
         ),

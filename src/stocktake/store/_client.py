@@ -18,13 +18,18 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.handlers import BUILTIN_HANDLERS
 
 from stocktake.errors import CredentialsError, InvalidSettingError
 from stocktake.store._options import S3StoreOptions
 from stocktake.telemetry import Meter
 
+_EVERY_ANSWER = "before-parse.s3.*"
 _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<([A-Za-z0-9]+:)?([A-Za-z0-9]+)")
-RAW_LISTINGS = {"ListObjectsV2": b"<ListBucketResult/>", "ListObjectVersions": b"<R/>"}
+RAW_LISTINGS = {
+    "ListObjectsV2": b"<ListBucketResult/>",
+    "ListObjectVersions": b"<ListVersionsResult/>",
+}
 """Operations whose answer we parse ourselves, and what botocore is given to parse instead."""
 
 
@@ -136,25 +141,30 @@ def _count_requests(client: Any, meter: Meter) -> None:
 def _keep_raw_answers(client: Any) -> None:
     """Give us the bytes of listings, and the root element of every other XML answer.
 
-    botocore takes 78 ms to parse a page of 1,000 keys, and parses a foreign document to an empty
-    success; both are reasons to look at the bytes.
+    botocore takes 78 ms to parse a page of 1,000 keys, parses a foreign document to an empty
+    success, and takes a listing with a control character for an internal error of the store.
     """
+    events = client.meta.events
+    for entry in BUILTIN_HANDLERS:
+        if entry[0] == _EVERY_ANSWER and "200_error" in getattr(entry[1], "__name__", ""):
+            events.unregister(_EVERY_ANSWER, entry[1])
+    events.register_first(_EVERY_ANSWER, _look_at_answer)
 
-    def keep(
-        operation_model: Any,
-        response_dict: dict[str, Any],
-        customized_response_dict: dict[str, Any],
-        **_: Any,
-    ) -> None:
-        body = response_dict["body"]
-        if response_dict["status_code"] >= 300 or not isinstance(body, bytes):
-            return
-        stand_in = RAW_LISTINGS.get(operation_model.name)
-        if stand_in is not None:
-            customized_response_dict["RawBody"] = body
-            response_dict["body"] = stand_in
-            return
-        root = _ROOT.match(body)
-        customized_response_dict["RootElement"] = root.group(2).decode() if root else None
 
-    client.meta.events.register("before-parse.s3", keep)
+def _look_at_answer(
+    operation_model: Any,
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_: Any,
+) -> None:
+    body = response_dict["body"]
+    if response_dict["status_code"] >= 300 or not isinstance(body, bytes):
+        return
+    root = _ROOT.match(body)
+    name = root.group(2).decode() if root else None
+    customized_response_dict["RootElement"] = name
+    if name == "Error":  # S3 may find out that it fails after it has said 200
+        response_dict["status_code"] = 500
+    elif operation_model.name in RAW_LISTINGS:
+        customized_response_dict["RawBody"] = body
+        response_dict["body"] = RAW_LISTINGS[operation_model.name]

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import unescape
 
 from stocktake.model import normalise_etag
+from stocktake.store._lenient_xml import parse_lenient
 from stocktake.store._port import ListedObject, ListPage, ListQuery
 
 _ENTRY = re.compile(
@@ -88,12 +89,9 @@ def _tree(body: bytes) -> ET.Element:
     if b"<!DOCTYPE" in body[:1000]:
         raise ListingShapeError("it starts like a web page")
     try:
-        root = ET.fromstring(body)  # noqa: S314 - no DOCTYPE, so no entities to expand
-    except ET.ParseError as error:
-        raise ListingShapeError(f"not well-formed XML: {error}") from error
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
+        return parse_lenient(body)
+    except ValueError as error:
+        raise ListingShapeError(str(error)) from error
 
 
 def _page_from_tree(root: ET.Element, query: ListQuery) -> ListPage:
@@ -127,7 +125,8 @@ def _row(element: ET.Element, frame: _Frame, query: ListQuery) -> ListedObject:
 def _frame(root: ET.Element, query: ListQuery) -> _Frame:
     expected = "ListVersionsResult" if query.versions else "ListBucketResult"
     if root.tag != expected:
-        raise ListingShapeError(f"a {root.tag}, not a {expected}")
+        code = root.findtext("Code")
+        raise ListingShapeError(f"a {root.tag}{f' {code}' if code else ''}, not a {expected}")
     name = root.findtext("Name")
     if name is not None and name != query.bucket:
         raise ListingShapeError(f"a listing of bucket {name}")

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from stocktake.errors import StocktakeError
+from stocktake.testing._rgw import install_rgw
 from stocktake.testing._swift import install_swift
 
 
@@ -22,15 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     setup = actions.add_parser("setup", help="install the servers unless they are there")
     setup.add_argument("--into", type=Path, default=Path(".servers"))
+    setup.add_argument("--rgw", action="store_true", help="also the Ceph gateway")
     setup.add_argument("--requirements", type=Path, default=Path("requirements/swift.txt"))
     chosen = parser.parse_args(arguments)
     requirements = chosen.requirements if chosen.requirements.exists() else None
     try:
-        home = install_swift(chosen.into, requirements)
+        sys.stdout.write(f"swift: {install_swift(chosen.into, requirements)}\n")
+        if chosen.rgw:
+            sys.stdout.write(f"rgw: {install_rgw(chosen.into)}\n")
     except StocktakeError as error:
         sys.stderr.write(f"error: {error.message}\n")
         return error.exit_code
-    sys.stdout.write(f"swift: {home}\n")
     return 0
 
 
