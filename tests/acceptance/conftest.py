@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -12,9 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from stocktake.cli._main import run
+from stocktake.cli._output import Output
 from stocktake.clock import SystemClock
 from stocktake.inventory import ReportSpec, write_report
 from stocktake.listing import list_objects
@@ -98,6 +103,20 @@ class Shell:
         return Answer(process.returncode, out, err)
 
 
+class Inside(Shell):
+    """The same command lines within this process: a start-up less per question."""
+
+    def __call__(self, *args: str, stdin: str = "", **environment: str) -> Answer:
+        out = Output(io.StringIO(), io.StringIO())
+        with (
+            mock.patch.dict(os.environ, {**self.environment, **environment}, clear=True),
+            mock.patch("sys.stdin", io.StringIO(stdin)),
+            contextlib.chdir(self.home),
+        ):
+            code = run(args, out)
+        return Answer(code, out.stdout.getvalue(), out.stderr.getvalue())
+
+
 @pytest.fixture(scope="session")
 def acceptance_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with start_ministack(tmp_path_factory.mktemp("acceptance-server")) as server:
@@ -125,6 +144,12 @@ def shell(make_shell: Callable[[], Shell]) -> Shell:
     return make_shell()
 
 
+@pytest.fixture
+def inside(shell: Shell) -> Inside:
+    """The same user, within this process."""
+    return Inside(shell.home, shell.environment)
+
+
 @dataclass(frozen=True)
 class World:
     """A catalog with two snapshots, made with the command alone, and what it said meanwhile."""
@@ -133,6 +158,10 @@ class World:
     wrote: Answer
     first: Answer
     second: Answer
+
+    @property
+    def inside(self) -> Inside:
+        return Inside(self.shell.home, self.shell.environment)
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ def test_verify_of_a_damaged_part_exits_3_and_names_it(world, acceptance_store, 
     ],
 )
 def test_what_is_wrong_is_said_with_code_and_hint(world, args, code, error, hint):
-    answer = world.shell("inventory", *args, "--json")
+    answer = world.inside("inventory", *args, "--json")
     assert answer.code == code
     said = answer.json["error"]
     assert said["code"] == error

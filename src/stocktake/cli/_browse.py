@@ -36,11 +36,12 @@ def ls(
 ) -> int:
     """Show what a folder holds: its subfolders with everything below them, and its objects.
 
-    Sorted by name from A, by size, count or date from the largest.
+    Sorted by name from A, by size, count or date from the largest. Of an object, everything that
+    is known is shown, version by version.
 
     JSON: {source, folder, rows: [{kind, name, path, objects, size_bytes, newest, child_folders,
     storage_class}], next}; kind is folder or object. `next` is null on the last page, else what
-    --cursor takes.
+    --cursor takes. Of an object: {source, folder: null, object, rows: [its versions], next}.
     """
     from stocktake.cli._browse_work import ListRequest, show_folder
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from stocktake.catalog import ChildOrder, ChildSort, Origin, folder_tree, list_children, usage
+from stocktake.catalog import (
+    ChildOrder,
+    ChildSort,
+    Origin,
+    find_object,
+    folder_figures,
+    folder_tree,
+    list_children,
+    usage,
+)
 from stocktake.cli._output import Column
 from stocktake.cli._pages import Pages
 from stocktake.cli._run import Run
-from stocktake.cli._sources import folder_prefix, open_place, show_source
+from stocktake.cli._sources import Place, folder_prefix, open_place, show_source
 from stocktake.cli._text import count_text, parse_size, plural, size_text, time_text
-from stocktake.errors import InvalidSettingError
+from stocktake.errors import InvalidSettingError, NotInSnapshotError
 from stocktake.model import display_key, parent_folder
 
 _ENTRIES = (
@@ -66,6 +76,8 @@ def show_folder(run: Run, request: ListRequest) -> int:
     """Answer `ls`."""
     order = request.order()
     with open_place(run, request.target, request.snapshot) as place:
+        if _is_object(place):
+            return _show_object(run, place)
         folder = folder_prefix(place.prefix)
         pages = Pages(
             lambda page: list_children(
@@ -83,6 +95,45 @@ def show_folder(run: Run, request: ListRequest) -> int:
         pages.say_more(run.out)
         show_source(run.out, place.snapshot)
     return 0
+
+
+def _is_object(place: Place) -> bool:
+    """True if the target is the key of an object and no folder, as `ls` of a file."""
+    if not place.prefix or place.prefix.endswith("/"):
+        return False
+    try:
+        folder_figures(place.catalog, place.snapshot, folder_prefix(place.prefix))
+    except NotInSnapshotError:
+        try:
+            find_object(place.catalog, place.snapshot, place.prefix)
+        except NotInSnapshotError:
+            return False
+        return True
+    return False
+
+
+def _show_object(run: Run, place: Place) -> int:
+    answer = find_object(place.catalog, place.snapshot, place.prefix)
+    versions = answer.versions.to_pylist()
+    if run.out.json:
+        head = {"source": answer.origin.to_dict(), "folder": None, "object": place.prefix}
+        run.out.rows_document(head, versions, tail=lambda: {"next": None})
+        return 0
+    for version in versions:
+        for name, value in version.items():
+            if value is not None:
+                run.out.line(f"{name.removeprefix('extra_'):20}  {_value_text(name, value)}")
+        run.out.line()
+    show_source(run.out, place.snapshot)
+    return 0
+
+
+def _value_text(name: str, value: Any) -> str:
+    if name == "size_bytes":
+        return f"{value:,} ({size_text(value)})"
+    if isinstance(value, datetime):
+        return f"{time_text(value)} UTC"
+    return display_key(str(value))
 
 
 def show_tree(run: Run, request: TreeRequest) -> int:

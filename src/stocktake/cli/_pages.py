@@ -43,7 +43,4 @@ class Pages:
     def say_more(self, out: Output) -> None:
         """A line if there is more than the limit."""
         if self._page.next_cursor is not None:
-            out.note(
-                f"the first {count_text(self._limit)}; more with --limit or --cursor "
-                f"{self._page.next_cursor}"
-            )
+            out.note(f"the first {count_text(self._limit)}; --limit shows more")
