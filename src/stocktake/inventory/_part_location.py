@@ -65,7 +65,7 @@ def locate_parts(
         else:
             raise ForeignPartError(
                 f"{manifest_url} names a part outside its report: {display_key(part.key)}",
-                hint="if you trust whoever wrote this manifest, pass --allow-foreign-parts",
+                hint="if the report was moved on purpose, move its data/ folder with it",
                 url=str(manifest_url),
                 part=part.key,
             )
