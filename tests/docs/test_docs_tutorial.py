@@ -1,0 +1,93 @@
+"""The tutorial works as it stands: its commands are run in order and print what the page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+PORT = "9000"
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+DIFFERENCES_FOUND = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command and the output that the page shows for it."""
+
+    command: str
+    shown: tuple[str, ...]
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What the output must match: `...` alone is any lines, within a line any characters."""
+        lines = [
+            r"(?:.*\n)*" if line == "..." else re.escape(line).replace(r"\.\.\.", ".*") + r" *\n"
+            for line in self.shown
+        ]
+        return re.compile("".join(lines))
+
+
+def steps() -> list[Step]:
+    found: list[Step] = []
+    for block in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Step(line.removeprefix("$ "), ()))
+            else:
+                last = found[-1]
+                found[-1] = Step(last.command, (*last.shown, line))
+    return found
+
+
+def script(port: int) -> str:
+    """All commands in one shell, with a mark and the exit code after each."""
+    lines = ["trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
+    for number, step in enumerate(steps()):
+        command = step.command.replace(PORT, str(port))
+        if command.endswith("&"):
+            command = f"{command.removesuffix('&')} >/dev/null 2>&1 &"
+        lines += [command, f'echo "=== end of {number}: $?"']
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def test_every_command_of_the_tutorial_prints_what_the_page_shows(
+    tmp_path: Path, free_port: int
+) -> None:
+    programs = str(Path(sys.executable).parent)
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path / "home"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    done = subprocess.run(
+        ["bash", "-m", "-c", script(free_port)],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    answers = re.split(r"^=== end of \d+: (\d+)\n", done.stdout, flags=re.MULTILINE)
+    printed, codes = answers[0::2], [int(code) for code in answers[1::2]]
+    assert len(codes) == len(steps()), done.stdout[-3000:]
+    for step, output, code in zip(steps(), printed, codes, strict=False):
+        allowed = {0, DIFFERENCES_FOUND} if step.command.startswith("stocktake diff") else {0}
+        assert code in allowed, f"{step.command}\n{output}"
+        assert step.pattern.fullmatch(output), f"{step.command}\n{output}"
