@@ -7,9 +7,8 @@ block never depends on where the network cut the bytes.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from stocktake.errors import PartCorruptError
-from stocktake.inventory._csv_tolerant import TEXT_TYPES, parse_options, parse_tolerant
+from stocktake.inventory._csv_rows import last_row_end, read_row
+from stocktake.inventory._csv_tolerant import BadRows, Refuse, parse_tolerant, rows_refused
 from stocktake.inventory._key_decoding import decode_keys
 from stocktake.inventory._layout import CsvLayout
 from stocktake.model import OBJECT, Block, PartTally, canonical_column, object_schema
@@ -25,9 +25,15 @@ from stocktake.model import OBJECT, Block, PartTally, canonical_column, object_s
 BLOCK_BYTES = 1 << 20
 ROW_BYTES_MAX = 4 << 20
 _BOM = b"\xef\xbb\xbf"
+_LINE_ENDS = b"\r\n"
+_TYPED = frozenset({"size_bytes", "last_modified", "is_latest", "is_delete_marker"})
 _TRUE = ["true", "TRUE", "True"]
 _FALSE = ["false", "FALSE", "False"]
 _UTC_MS = pa.timestamp("ms", "UTC")
+_FIRST_MS = -62_135_596_800_000
+_LAST_MS = 253_402_300_799_999
+
+Columns: TypeAlias = dict[str, pa.Array]
 
 
 def read_csv_part(stream: BinaryIO, layout: CsvLayout, tally: PartTally) -> Iterator[Block]:
@@ -41,7 +47,7 @@ def read_csv_part(stream: BinaryIO, layout: CsvLayout, tally: PartTally) -> Iter
         PartCorruptError: A row is longer than 4 MiB, so this is not such a file.
     """
     reader = _BlockReader(layout, tally)
-    carry = b""
+    carry = stream.read(len(_BOM)).removeprefix(_BOM)
     while chunk := stream.read(BLOCK_BYTES):
         data = carry + chunk if carry else chunk
         cut = last_row_end(data)
@@ -53,27 +59,9 @@ def read_csv_part(stream: BinaryIO, layout: CsvLayout, tally: PartTally) -> Iter
                 hint="is it really a CSV report? check fileFormat in manifest.json",
             )
         if cut:
-            yield from reader.read(data[:cut])
+            yield from reader.read(data, cut)
     if carry:
-        yield from reader.read(carry)
-
-
-def last_row_end(data: bytes) -> int:
-    """Where the last whole row of this text ends; 0 if there is none.
-
-    A newline ends a row unless it stands inside quotes. `x"` before it can only be a closing quote
-    if x is neither a quote nor a comma; in every other case the quotes from the start are counted.
-    """
-    cut = data.rfind(b"\n")
-    if cut < 0:
-        return 0
-    line_end = cut - 1 if data[cut - 1 : cut] == b"\r" else cut
-    before = data[max(line_end - 2, 0) : line_end]
-    if len(before) == 2 and before[1:] == b'"' and before[:1] not in (b'"', b",", b"\n"):
-        return cut + 1
-    while cut >= 0 and data.count(b'"', 0, cut) % 2:
-        cut = data.rfind(b"\n", 0, cut)
-    return cut + 1
+        yield from reader.read(carry, len(carry))
 
 
 class _BlockReader:
@@ -98,87 +86,80 @@ class _BlockReader:
             false_values=_FALSE,
         )
 
-    def read(self, data: bytes) -> Iterator[Block]:
-        if self._first:
-            self._first = False
-            data = self._without_header(data.removeprefix(_BOM))
-        if not data.strip():
+    def read(self, data: bytes, stop: int) -> Iterator[Block]:
+        """The block, if there is any row, of the text before `stop`."""
+        start = self._past_header(data, stop) if self._first else _past_blank(data, 0, stop)
+        if start == stop:
             return
-        bad: list[tuple[str, str]] = []
         try:
-            batch = self._parse(data, bad)
+            columns = self._parse(pa.py_buffer(data).slice(start, stop - start))
         except pa.ArrowInvalid:
-            batch, bad = parse_tolerant(data, self._layout)
-        self._count_bad(bad)
-        yield from self._blocks(batch)
+            columns = self._parse_patiently(data[start:stop])
+        yield from self._blocks(columns)
 
-    def _without_header(self, data: bytes) -> bytes:
-        end = data.find(b"\n") + 1 or len(data)
-        line = data[:end].decode("utf-8", "replace")
-        try:
-            names = next(iter(csv.reader([line])), [])
-        except csv.Error:
-            return data
-        if tuple(canonical_column(name) for name in names) == self._layout.columns:
-            return data[end:]
-        return data
+    def _past_header(self, data: bytes, stop: int) -> int:
+        start = _past_blank(data, 0, stop)
+        self._first = start == stop
+        row = read_row(data, start, stop)
+        if row is None or not self._is_header(row[0]):
+            return start
+        return _past_blank(data, row[1], stop)
 
-    def _parse(self, data: bytes, bad: list[tuple[str, str]]) -> pa.RecordBatch:
-        def refuse(row: pacsv.InvalidRow) -> str:
-            reason = f"{row.actual_columns} fields instead of {row.expected_columns}"
-            bad.append((row.text, reason))
-            return "skip"
+    def _is_header(self, fields: list[bytes]) -> bool:
+        names = [field.decode("utf-8", "replace") for field in fields]
+        columns = self._layout.columns
+        if tuple(canonical_column(name) for name in names) != columns:
+            return False
+        # an object `key` of a bucket `bucket` looks the same, if there is no column with a form
+        return (
+            not _TYPED.isdisjoint(columns)
+            or "bucket" not in columns
+            or names[columns.index("bucket")] != self._layout.bucket
+        )
 
+    def _parse(self, text: pa.Buffer, refuse: Refuse | None = None) -> Columns:
         table = pacsv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(text),
             read_options=pacsv.ReadOptions(
                 use_threads=False,
                 column_names=list(self._layout.columns),
-                block_size=len(data) + 1,
+                block_size=text.size + 1,
             ),
-            parse_options=parse_options(data, refuse),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
             convert_options=self._convert,
         )
         if table.num_rows == 0:
-            return self._empty()
-        arrays = {
-            name: table.column(name).combine_chunks()
-            if table.column(name).num_chunks != 1
-            else table.column(name).chunk(0)
-            for name in self._layout.output
-        }
-        if "last_modified" in arrays:
-            arrays["last_modified"] = arrays["last_modified"].view(
+            return {}
+        columns = {name: table.column(name).combine_chunks() for name in self._layout.output}
+        if "last_modified" in columns:
+            columns["last_modified"] = columns["last_modified"].view(
                 OBJECT.field("last_modified").type
             )
-        return pa.RecordBatch.from_pydict(arrays)
+        return columns
 
-    def _empty(self) -> pa.RecordBatch:
-        types = {
-            name: TEXT_TYPES.get(name, self._schema.field(name).type)
-            for name in self._layout.output
-        }
-        return pa.RecordBatch.from_pydict({n: pa.array([], t) for n, t in types.items()})
-
-    def _count_bad(self, bad: list[tuple[str, str]]) -> None:
+    def _parse_patiently(self, data: bytes) -> Columns:
+        """First with rows of another width left out; if that is not enough, value by value."""
+        bad: BadRows = []
+        try:
+            columns = self._parse(pa.py_buffer(data), rows_refused(data, bad))
+        except pa.ArrowInvalid:
+            columns, bad = parse_tolerant(data, self._layout)
         for text, reason in bad:
             self._tally.note_bad(self._layout.part_name, text, reason)
+        return columns
 
-    def _blocks(self, batch: pa.RecordBatch) -> Iterator[Block]:
-        batch = self._drop_keyless(batch)
-        if batch.num_rows == 0:
+    def _blocks(self, columns: Columns) -> Iterator[Block]:
+        columns = self._drop_keyless(columns)
+        if not columns or not len(columns["key"]):
             return
-        decoded = decode_keys(batch.column("key"), self._layout.key_encoding)
+        decoded = decode_keys(columns["key"], self._layout.key_encoding)
         tally = self._tally
         tally.suspicious_keys += decoded.suspicious
         tally.plus_keys += decoded.plus
         tally.percent20_keys += decoded.percent20
-        columns = {name: batch.column(name) for name in batch.schema.names}
         columns["key"] = decoded.keys
-        rows = pa.RecordBatch.from_arrays(
-            list(normalise_columns(columns, self._layout.part_name, tally).values()),
-            schema=self._schema,
-        )
+        normalise_columns(columns, self._layout.part_name, tally)
+        rows = pa.RecordBatch.from_arrays(list(columns.values()), schema=self._schema)
         if not decoded.undecodable:
             tally.rows += rows.num_rows
             yield Block(rows)
@@ -191,13 +172,27 @@ class _BlockReader:
         tally.rows += good.num_rows
         yield Block(good, flagged)
 
-    def _drop_keyless(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        key = batch.column("key")
-        if not key.null_count:
-            return batch
-        for row in batch.filter(pc.is_null(key)).to_pylist():
+    def _drop_keyless(self, columns: Columns) -> Columns:
+        key = columns.get("key")
+        if key is None or not key.null_count:
+            return columns
+        # as text: Python cannot show every time that Arrow can hold
+        texts = {
+            name: column.filter(pc.is_null(key)).cast(pa.string()).to_pylist()
+            for name, column in columns.items()
+            if name != "key"
+        }
+        for at in range(key.null_count):
+            row = {name: values[at] for name, values in texts.items()}
             self._tally.note_bad(self._layout.part_name, repr(row), "no key")
-        return batch.filter(pc.is_valid(key))
+        return {name: column.filter(pc.is_valid(key)) for name, column in columns.items()}
+
+
+def _past_blank(data: bytes, start: int, stop: int) -> int:
+    """Where the first line that is not empty starts."""
+    if start < stop and data[start] in _LINE_ENDS:
+        return stop - len(data[start:stop].lstrip(_LINE_ENDS))
+    return start
 
 
 def normalise_columns(
@@ -207,7 +202,7 @@ def normalise_columns(
 
     Null version ids become 'null', ETags one spelling, a delete marker has no size, and a size that
     is missing or negative where there must be one is None and counted as a bad row (the object is
-    kept: it exists).
+    kept: it exists). So is a time outside the years 1 to 9999, which nothing downstream could show.
     """
     if "version_id" in columns:
         columns["version_id"] = columns["version_id"].fill_null("null")
@@ -215,6 +210,8 @@ def normalise_columns(
         columns["etag"] = _normalise_etags(columns["etag"])
     if "size_bytes" in columns:
         columns["size_bytes"] = _checked_sizes(columns, part_name, tally)
+    if "last_modified" in columns:
+        columns["last_modified"] = _checked_times(columns, part_name, tally)
     return columns
 
 
@@ -247,3 +244,18 @@ def _checked_sizes(columns: dict[str, pa.Array], part_name: str, tally: PartTall
         for key in columns["key"].filter(missing).to_pylist():
             tally.note_bad(part_name, repr(key), "no usable size")
     return sizes
+
+
+def _checked_times(columns: dict[str, pa.Array], part_name: str, tally: PartTally) -> pa.Array:
+    times = columns["last_modified"]
+    epochs = times.view(pa.int64())
+    span = pc.min_max(epochs)
+    first, last = span["min"].as_py(), span["max"].as_py()
+    if first is None or (first >= _FIRST_MS and last <= _LAST_MS):
+        return times
+    beyond = pc.or_(pc.less(epochs, _FIRST_MS), pc.greater(epochs, _LAST_MS)).fill_null(
+        fill_value=False
+    )
+    for key in columns["key"].filter(beyond).to_pylist():
+        tally.note_bad(part_name, repr(key), "last_modified is outside the years 1 to 9999")
+    return pc.if_else(beyond, pa.scalar(None, times.type), times)

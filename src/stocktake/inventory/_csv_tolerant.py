@@ -6,71 +6,72 @@ costs its row a mark, not the import.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from stocktake.inventory._csv_rows import read_row
 from stocktake.inventory._layout import CsvLayout
 from stocktake.model import object_schema
 
-TEXT_TYPES: dict[str, pa.DataType] = {"key": pa.binary()}
-INT64_MAX = 2**63 - 1
-_DIGITS = re.compile(r"\d{1,19}")
+_INT64_MAX = 2**63 - 1
+_BROKEN_ROW_BYTES_MAX = 64 << 10
+_SIZE = re.compile(r"-?[0-9]+|0[xX][0-9a-fA-F]{1,16}")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
-BadRows = list[tuple[str, str]]
+BadRows: TypeAlias = list[tuple[str, str]]
+Refuse: TypeAlias = Callable[[pacsv.InvalidRow], str]
 
 
-def parse_tolerant(data: bytes, layout: CsvLayout) -> tuple[pa.RecordBatch, BadRows]:
+def parse_tolerant(data: bytes, layout: CsvLayout) -> tuple[dict[str, pa.Array], BadRows]:
     """Typed columns of a block of whole rows, and the rows or values that could not be read.
 
     Rows with another number of fields are left out. Key stays binary. Order as in the block.
     """
     bad: BadRows = []
-    columns = _text_columns(data, layout, bad)
+    texts = _text_columns(data, layout, bad)
     schema = object_schema(layout.output)
-    arrays: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array] = {}
     for name in layout.output:
         if name == "key":
-            arrays[name] = pa.array([value or None for value in columns[name]], pa.binary())
+            columns[name] = pa.array([value or None for value in texts[name]], pa.binary())
             continue
         convert = _CONVERTERS.get(name, _text)
         values: list[Any] = []
-        for raw in columns[name]:
+        for raw in texts[name]:
             try:
                 values.append(convert(raw.decode("utf-8", "backslashreplace")) if raw else None)
-            except ValueError:
+            except (ValueError, OverflowError):
                 values.append(None)
                 if name != "size_bytes":  # a missing size is counted where sizes are checked
                     bad.append((repr(raw), f"{name} cannot be read"))
-        arrays[name] = pa.array(values, schema.field(name).type)
-    return pa.RecordBatch.from_pydict(arrays), bad
+        columns[name] = pa.array(values, schema.field(name).type)
+    return columns, bad
 
 
-def parse_options(data: bytes, refuse: Callable[[pacsv.InvalidRow], str]) -> pacsv.ParseOptions:
-    """How pyarrow parses this text: `refuse` is asked about rows of another width.
+def rows_refused(data: bytes, bad: BadRows) -> Refuse | None:
+    """What makes pyarrow leave out rows of another width, noting them in `bad`.
 
-    It cannot be asked about text that is not UTF-8 (pyarrow fails to hand the row over, noisily);
-    then such a row fails the parse, and the text is read row by row.
+    None if the text is not UTF-8: pyarrow fails, noisily, to hand such a row over. Without a
+    refuser such a row fails the parse.
     """
+
+    def refuse(row: pacsv.InvalidRow) -> str:
+        bad.append((row.text, f"{row.actual_columns} fields instead of {row.expected_columns}"))
+        return "skip"
+
     try:
-        utf8 = data.isascii() or bool(data.decode())
+        data.decode()
     except UnicodeDecodeError:
-        utf8 = False
-    return pacsv.ParseOptions(invalid_row_handler=refuse if utf8 else None)
+        return None
+    return refuse
 
 
 def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[bytes]]:
-    def refuse(row: pacsv.InvalidRow) -> str:
-        reason = f"{row.actual_columns} fields instead of {row.expected_columns}"
-        refused.append((row.text, reason))
-        return "skip"
-
     refused: BadRows = []
     names = list(layout.columns)
     try:
@@ -79,7 +80,7 @@ def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, lis
             read_options=pacsv.ReadOptions(
                 use_threads=False, column_names=names, block_size=len(data) + 1
             ),
-            parse_options=parse_options(data, refuse),
+            parse_options=pacsv.ParseOptions(invalid_row_handler=rows_refused(data, refused)),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.binary()), include_columns=list(layout.output)
             ),
@@ -93,24 +94,30 @@ def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, lis
 
 
 def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[bytes]]:
-    """Row by row, for text whose quoting is broken: Latin-1 keeps every byte as it is."""
+    """Row by row, for text whose quoting is broken.
+
+    A row that is not right may have swallowed others through an open quote, so the search for the
+    next one starts at the next line.
+    """
     columns: dict[str, list[bytes]] = {name: [] for name in layout.output}
     position = {name: layout.columns.index(name) for name in layout.output}
     width = len(layout.columns)
-    for line in data.split(b"\n"):
-        text = line.decode("latin-1").rstrip("\r")
-        if not text:
+    at = 0
+    while at < len(data):
+        row = read_row(data, at, min(at + _BROKEN_ROW_BYTES_MAX, len(data)))
+        if row is not None and len(row[0]) == width:
+            fields, at = row
+            for name, index in position.items():
+                columns[name].append(fields[index])
             continue
-        try:
-            fields = next(csv.reader([text]), [])
-        except csv.Error as error:
-            bad.append((text, str(error)))
-            continue
-        if len(fields) != width or text.count('"') % 2:
-            bad.append((text, f"{len(fields)} fields instead of {width}, or a quote is open"))
-            continue
-        for name, at in position.items():
-            columns[name].append(fields[at].encode("latin-1"))
+        line_end = data.find(b"\n", at) + 1 or len(data)
+        text = data[at:line_end].decode("utf-8", "backslashreplace").rstrip("\r\n")
+        if text:
+            reason = (
+                "a quote is open" if row is None else f"{len(row[0])} fields instead of {width}"
+            )
+            bad.append((text, reason))
+        at = line_end
     return columns
 
 
@@ -119,9 +126,14 @@ def _text(text: str) -> str:
 
 
 def _size(text: str) -> int:
-    if not _DIGITS.fullmatch(text.strip()) or int(text) > INT64_MAX:
+    """What the fast parse reads too, so that a size does not depend on its neighbours."""
+    text = text.strip()
+    if not _SIZE.fullmatch(text):
         raise ValueError(text)
-    return int(text)
+    size_bytes = int(text, 16) if text[1:2] in ("x", "X") else int(text)
+    if size_bytes > _INT64_MAX or size_bytes < -_INT64_MAX:
+        raise ValueError(text)
+    return size_bytes
 
 
 def _boolean(text: str) -> bool:
