@@ -10,6 +10,7 @@ from stocktake.catalog.engines._duckdb_fragments import (
     columns,
     is_current,
     is_folder_marker,
+    quoted,
 )
 from stocktake.model import CORE_FIELDS, EXTRA_PREFIX
 
@@ -40,8 +41,3 @@ def all_columns(manifest: SnapshotManifest) -> str:
 def value(manifest: SnapshotManifest, name: str) -> str:
     """A core column as an expression without a name of its own."""
     return column(manifest, name).removesuffix(f" AS {name}")
-
-
-def quoted(identifier: str) -> str:
-    """A column name as SQL: reports may call their columns anything."""
-    return '"' + identifier.replace('"', '""') + '"'

@@ -16,6 +16,7 @@ from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._format import ObjectFile
 from stocktake.catalog._import_ledger import ImportRun, PartRecord, replace_part
 from stocktake.catalog._runs import RunWriter
+from stocktake.catalog.engines._duckdb_fragments import quoted
 from stocktake.catalog.engines._protocol import QueryLimits, SnapshotView
 from stocktake.faults import reached
 from stocktake.model import object_schema
@@ -89,7 +90,7 @@ def _rewrite(
     name = file.name.removesuffix(".parquet") + "-once.parquet"
     path = f"{run.folder}/{name}"
     statement = (
-        f"SELECT {', '.join(schema.names)}, file_row_number FROM "
+        f"SELECT {', '.join(quoted(name) for name in schema.names)}, file_row_number FROM "
         "read_parquet(?, hive_partitioning=false, file_row_number=true)"
     )
     limits = QueryLimits(rows_max=file.rows, timeout_s=_REWRITE_TIMEOUT_S)

@@ -6,15 +6,19 @@ are disjoint costs nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from stocktake.catalog._format import RowGroup
 from stocktake.catalog._ranges import KeyRange, files_in_range, intersect, plan_ranges
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
-from stocktake.catalog.engines._duckdb_fragments import columns, in_range
+from stocktake.catalog.engines._duckdb_fragments import columns, in_range, quoted
 from stocktake.catalog.engines._protocol import SnapshotView
 
 SURPLUS: pa.Schema = pa.schema(
@@ -25,23 +29,54 @@ SURPLUS: pa.Schema = pa.schema(
         pa.field("differs", pa.bool_(), nullable=False),
     ]
 )
-"""Rows to take out (`drop`), or to keep with `is_latest` false. `differs`: not a mere copy."""
+"""Rows to take out (`drop`), or to keep with `is_latest` false. `differs`: it is not a mere copy of
+the row that stays."""
 
 _ROWS_PER_RANGE = 1_000_000
 _QUERIES_PER_RANGE = 3
+_OVERLAPS_UNSEEN = 2
+_PAIRS_PER_GROUP = 200
+_KEY_LISTS_MAX = 16
 _FILE_TABLE = (
     "read_parquet(?, hive_partitioning=false, union_by_name=false, filename=true, "
     "file_row_number=true)"
 )
 
 
-def suspect_ranges(view: SnapshotView, repeats: Iterable[RowGroup]) -> list[KeyRange]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A row group, and where it stands: the `number`-th of a file."""
+
+    group: RowGroup
+    file_index: int
+    number: int
+
+
+def suspect_ranges(
+    view: SnapshotView,
+    repeats: Iterable[RowGroup],
+    keys_of: Callable[[int, int], Sequence[str]],
+) -> list[KeyRange]:
     """Disjoint ranges, in order, outside of which no key can stand twice.
 
-    `repeats` are row groups known to hold a key twice within themselves.
+    Args:
+        view: The snapshot's files.
+        repeats: Row groups known to hold a key twice within themselves.
+        keys_of: The sorted keys of a row group, by file index and number in the file.
     """
-    groups = [group for file in view.manifest.files for group in file.row_groups]
-    spans = [*_overlaps(groups), *((group.min_key, group.max_key) for group in repeats)]
+    spans = [(group.min_key, group.max_key) for group in repeats]
+    for place, others in _overlaps(_places(view)):
+        if len(others) <= _OVERLAPS_UNSEEN:
+            spans += [_common(place.group, other.group) for other in others]
+            continue
+        # mostly a run with a jump in it: others lie in the gap and share no key with it
+        keys = keys_of(place.file_index, place.number)
+        for other in others:
+            near = _inside(keys, other.group)
+            if near and len(near) < len(keys):
+                spans += _spans(near, keys_of(other.file_index, other.number))
+            elif near:
+                spans.append((near[0], near[-1]))
     ranges: list[KeyRange] = []
     for low, high in sorted(spans):
         past = high + "\0"  # the smallest key after `high`: the bound is inclusive
@@ -52,15 +87,50 @@ def suspect_ranges(view: SnapshotView, repeats: Iterable[RowGroup]) -> list[KeyR
     return ranges
 
 
-def _overlaps(groups: list[RowGroup]) -> Iterator[tuple[str, str]]:
-    """Inclusive spans that lie in two row groups at least (a shared bound is such a span)."""
-    reach = ""
-    started = False
-    for group in sorted(groups, key=lambda group: (group.min_key, group.max_key)):
-        if started and group.min_key <= reach:
-            yield (group.min_key, min(group.max_key, reach))
-        reach = max(reach, group.max_key)
-        started = True
+def _places(view: SnapshotView) -> list[_Place]:
+    """Every row group, by smallest key."""
+    places = []
+    for index, file in enumerate(view.manifest.files):
+        places += [_Place(group, index, n) for n, group in enumerate(file.row_groups)]
+    return sorted(places, key=lambda place: (place.group.min_key, place.group.max_key))
+
+
+def _overlaps(places: list[_Place]) -> Iterator[tuple[_Place, list[_Place]]]:
+    """Each row group that reaches into later ones, with those.
+
+    Where too many reach over each other (shuffled input), every row group stands for itself: all
+    of it is suspect.
+    """
+    reaching: dict[int, list[_Place]] = {}
+    active: list[int] = []
+    pairs = 0
+    for number, place in enumerate(places):
+        active = [n for n in active if places[n].group.max_key >= place.group.min_key]
+        pairs += len(active)
+        if pairs > _PAIRS_PER_GROUP * len(places):
+            for other in places:
+                yield other, [other]
+            return
+        for n in active:
+            reaching.setdefault(n, []).append(place)
+        active.append(number)
+    for number, others in reaching.items():
+        yield places[number], others
+
+
+def _common(one: RowGroup, other: RowGroup) -> tuple[str, str]:
+    return max(one.min_key, other.min_key), min(one.max_key, other.max_key)
+
+
+def _inside(keys: Sequence[str], other: RowGroup) -> Sequence[str]:
+    """Those of the sorted keys that lie within the other's bounds."""
+    return keys[bisect_left(keys, other.min_key) : bisect_right(keys, other.max_key)]
+
+
+def _spans(near: Sequence[str], keys: Sequence[str]) -> list[tuple[str, str]]:
+    """The span that both sorted lists of keys reach into, if any."""
+    both = keys[bisect_left(keys, near[0]) : bisect_right(keys, near[-1])]
+    return [(both[0], both[-1])] if both else []
 
 
 def find_surplus(
@@ -68,18 +138,30 @@ def find_surplus(
 ) -> Iterator[pa.Table]:
     """Tables of schema SURPLUS, none for most snapshots; no row is named twice.
 
-    Of several rows of one (key, version) the newest last_modified stays, of equal ones the first.
+    Of several rows of one (key, version) the newest last_modified stays, of equal ones one that
+    claims to be the latest (else the key would vanish from the current view), then the first.
     Of several latest versions of a key the newest stays the latest.
     Memory: about one million rows within the engine's limit.
     """
-    suspects = suspect_ranges(view, repeats)
-    if not suspects:
-        return
-    rows = view.manifest.stats.rows
-    plan = plan_ranges(view.manifest.quantiles, rows, _ROWS_PER_RANGE)
     with connections.separate() as con:
+
+        def keys_of(file_index: int, number: int) -> list[str]:
+            return _keys(connections, view.paths[file_index], number)
+
+        suspects = suspect_ranges(view, repeats, lru_cache(_KEY_LISTS_MAX)(keys_of))
+        rows = view.manifest.stats.rows
+        plan = plan_ranges(view.manifest.quantiles, rows, _ROWS_PER_RANGE)
         for part in _pieces(plan, suspects):
             yield from _surplus_in(con, view, part)
+
+
+def _keys(connections: DuckDbConnections, path: str, number: int) -> list[str]:
+    """The keys of one row group, sorted as the file is."""
+    file_system = connections.settings.file_system
+    source = path if file_system is None else file_system.open(path)
+    with pq.ParquetFile(source) as file:
+        keys: list[str] = file.read_row_group(number, columns=["key"]).column("key").to_pylist()
+    return keys
 
 
 def _pieces(plan: list[KeyRange], suspects: list[KeyRange]) -> Iterator[KeyRange]:
@@ -107,20 +189,20 @@ def _surplus_in(
     if not con.execute("SELECT count(*) FROM twice").fetchall()[0][0]:
         return
     payload = ", ".join(
-        name for name in manifest.header.columns if name not in ("key", "version_id")
+        quoted(name) for name in manifest.header.columns if name not in ("key", "version_id")
     )
-    differs = f"hash(struct_pack({payload}))" if payload else "0"
+    content = f"hash(row({payload}))" if payload else "0"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ranked AS
-        SELECT *, row_number() OVER (PARTITION BY key, version_id ORDER BY last_modified DESC
-                NULLS LAST, file_index, row_number) AS copy,
-            min(content) OVER same <> max(content) OVER same AS differs
+        SELECT *, row_number() OVER copies AS copy,
+            content <> first_value(content) OVER copies AS differs
         FROM (
-            SELECT {names}, {differs} AS content, file_row_number AS row_number,
+            SELECT {names}, {content} AS content, file_row_number AS row_number,
                 list_position(?, filename) - 1 AS file_index
             FROM {_FILE_TABLE} WHERE {inside} AND key IN (SELECT key FROM twice))
-        WINDOW same AS (PARTITION BY key, version_id)
+        WINDOW copies AS (PARTITION BY key, version_id ORDER BY last_modified DESC NULLS LAST,
+            is_latest DESC NULLS LAST, file_index, row_number)
         """,
         [paths, paths, *bounds],
     )

@@ -23,6 +23,11 @@ _SQL_TYPES = {
 }
 
 
+def quoted(identifier: str) -> str:
+    """A column name as SQL: reports may call their columns anything."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
 def column(manifest: SnapshotManifest, name: str) -> str:
     """The column, or a typed NULL of its name if the snapshot does not have it."""
     if name in manifest.header.columns:
@@ -76,7 +81,7 @@ def objects_table(view: SnapshotView, paths: Sequence[str] | None = None) -> str
     if paths if paths is not None else view.paths:
         return PARQUET
     empty = ", ".join(
-        f"CAST(NULL AS {_SQL_TYPES.get(name, 'VARCHAR')}) AS {name}"
+        f"CAST(NULL AS {_SQL_TYPES.get(name, 'VARCHAR')}) AS {quoted(name)}"
         for name in view.manifest.header.columns
     )
     return f"(SELECT {empty} WHERE false)"
