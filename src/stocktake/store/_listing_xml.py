@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import NoReturn
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import unescape
 
 from stocktake.model import normalise_etag
 from stocktake.store._lenient_xml import parse_lenient
@@ -32,7 +31,8 @@ _ENTRY = re.compile(
     re.DOTALL,
 )
 _ALGORITHM = re.compile(rb"<ChecksumAlgorithm>([^<]*)</ChecksumAlgorithm>")
-_ENTITIES = {"&quot;": '"', "&#34;": '"', "&apos;": "'", "&#39;": "'"}
+_REFERENCE = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-z]+);")
+_ENTITIES = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">"}
 
 
 class ListingShapeError(ValueError):
@@ -190,7 +190,14 @@ def _percent(text: str) -> str:
 
 def _decode_xml(raw: bytes) -> str:
     text = _ascii_or_utf8(raw)
-    return unescape(text, _ENTITIES) if "&" in text else text
+    return _REFERENCE.sub(_referred, text) if "&" in text else text
+
+
+def _referred(match: re.Match[str]) -> str:
+    name = match[1]
+    if not name.startswith("#"):
+        return _ENTITIES.get(name, match[0])
+    return chr(int(name[2:], 16) if name[1] in "xX" else int(name[1:]))
 
 
 def _ascii_or_utf8(raw: bytes) -> str:
