@@ -9,11 +9,18 @@ import pyarrow as pa
 
 from stocktake.catalog._format import RowGroup
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
+from stocktake.catalog.engines._duckdb_console import run_console
 from stocktake.catalog.engines._duckdb_diff import diff
 from stocktake.catalog.engines._duckdb_duplicates import find_surplus
 from stocktake.catalog.engines._duckdb_query import stream_query
 from stocktake.catalog.engines._duckdb_rollup import roll_up
-from stocktake.catalog.engines._protocol import DiffRules, QueryLimits, RollUp, SnapshotView
+from stocktake.catalog.engines._protocol import (
+    DiffRules,
+    QueryLimits,
+    RollUp,
+    Sandbox,
+    SnapshotView,
+)
 
 
 class DuckDbEngine:
@@ -41,6 +48,12 @@ class DuckDbEngine:
     ) -> pa.RecordBatchReader:
         """Run the catalog's own SQL, as a stream of batches."""
         return stream_query(self._connections, statement, parameters, limits)
+
+    def console(
+        self, statement: str, sandbox: Sandbox, limits: QueryLimits
+    ) -> tuple[pa.Table, bool]:
+        """Run a user's SELECT in a sandbox: its first rows, and whether there were more."""
+        return run_console(self._connections, statement, sandbox, limits)
 
     def close(self) -> None:
         """Give back memory and temporary files."""

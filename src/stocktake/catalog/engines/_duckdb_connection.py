@@ -185,7 +185,7 @@ def typed_failure(error: Exception) -> CatalogError:
         return DiskFullError(f"no space left for the query's temporary files: {text}")
     if low.startswith("out of memory error"):
         return QueryLimitError(
-            f"the query needs more memory than it may have: {text}",
+            "the query needs more memory than it may have",
             hint="ask for less at once, or raise the limit: STOCKTAKE_MEMORY_MB",
             limit="memory",
         )

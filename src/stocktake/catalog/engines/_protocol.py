@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
@@ -76,6 +76,21 @@ class DiffRules:
     pending_path: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a user's statement finds: no other file, no network, no settings.
+
+    Attributes:
+        setup: Statements that make the views and macros, run before access is cut.
+        paths: The only files that may be read.
+        tables: Small tables by name.
+    """
+
+    setup: Sequence[str]
+    paths: Sequence[str]
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
 class Engine(Protocol):
     """Computes over snapshot files. Methods may be called from several threads."""
 
@@ -98,8 +113,10 @@ class Engine(Protocol):
     ) -> pa.RecordBatchReader:
         """Run SQL that the catalog itself wrote over snapshot files, as a stream of batches."""
 
-    def console(self, statement: str, views: dict[str, str], limits: QueryLimits) -> pa.Table:
-        """Run a user's SQL over named views in a sandbox: no files, no network, no settings."""
+    def console(
+        self, statement: str, sandbox: Sandbox, limits: QueryLimits
+    ) -> tuple[pa.Table, bool]:
+        """The first rows of a user's SELECT in a sandbox, and whether there were more."""
 
     def close(self) -> None:
         """Give back memory and temporary files. It may be used again afterwards."""
