@@ -53,7 +53,7 @@ version_rows = st.builds(
 def rolled(
     folder: Path, content: Sequence[Row], columns: Sequence[str], excluded: Sequence[str] = ()
 ) -> tuple[RollUp, list[Row]]:
-    """The totals and the rows of `folders.parquet`, absent classes left out."""
+    """The totals and the rows of `folders.parquet`, classes without bytes left out."""
     view, _ = write_parts(folder, split(content, 2), columns, excluded)
     sink = io.BytesIO()
     result = roll_up(DuckDbConnections(DuckDbSettings(threads=1)), view, sink)
@@ -62,7 +62,7 @@ def rolled(
     found = table.to_pylist()
     for row in found:
         classes = row.setdefault("bytes_by_class", {})
-        row["bytes_by_class"] = {k: v for k, v in classes.items() if v is not None}
+        row["bytes_by_class"] = {k: v for k, v in classes.items() if v}
     return result, found
 
 
@@ -71,7 +71,9 @@ def check(
 ) -> RollUp:
     result, found = rolled(folder, content, columns, excluded)
     expected = folders_model(content, columns, excluded)
-    order = sorted(found, key=lambda row: (row["parent"] is not None, row["parent"], row["folder"]))
+    for row in expected.values():
+        row["bytes_by_class"] = {k: v for k, v in row["bytes_by_class"].items() if v}
+    order = sorted(found, key=lambda row: row["folder"].encode(), reverse=True)
     assert found == order
     assert {row["folder"]: row for row in found} == expected
     assert len(found) == len(expected) == result.folders

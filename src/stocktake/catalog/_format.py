@@ -35,11 +35,22 @@ FOLDERS: pa.Schema = pa.schema(
         pa.field("child_folders", pa.int64(), nullable=False),
     ]
 )
-"""Columns of `folders.parquet`, sorted by (parent, folder); then `bytes_by_class`, a struct of one
-int64 per storage class seen (recursive), if the source has sizes and classes. The root is '' with
-depth 0 and parent NULL. Counts and bytes are of current objects; a size-0 key that ends in `/` is
-the folder itself and not counted. `*_bytes` is NULL where objects are, but none with a known size;
-a class of `bytes_by_class` is NULL where no object of it is."""
+"""Columns of `folders.parquet`, in descending order of folder: a folder comes after everything in
+it. Then `bytes_by_class` (see `folders_schema`). The root is '', with depth 0 and parent NULL.
+Counts and bytes are of current objects; a size-0 key that ends in `/` is the folder itself and not
+counted. `*_bytes` is NULL where objects are, but none with a known size."""
+
+
+def folders_schema(classes: list[str]) -> pa.Schema:
+    """The schema of `folders.parquet`: FOLDERS, then a struct with the bytes of each storage class.
+
+    `bytes_by_class` is recursive, and left out if no class has known bytes. The names come from the
+    report: any text, some equal but for their case.
+    """
+    if not classes:
+        return FOLDERS
+    by_class = pa.struct([pa.field(name, pa.int64()) for name in classes])
+    return FOLDERS.append(pa.field("bytes_by_class", by_class))
 
 
 @dataclass(frozen=True, slots=True)

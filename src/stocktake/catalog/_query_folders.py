@@ -138,14 +138,11 @@ def folder_figures(catalog: Catalog, snapshot: Snapshot, folder: str) -> dict[st
             f"`{display_key(folder)}` is not a folder: it does not end in `/`",
             hint=f"write {display_key(folder)}/",
         )
-    # the file is sorted by parent first, so naming it skips nearly all of it
-    within = "parent = ? AND folder = ?" if folder else "parent IS NULL AND folder = ''"
-    bound = [parent_folder(folder), folder] if folder else []
     rest = "* EXCLUDE (parent, " + ", ".join(_FOLDER_NAMES) + ")"
     rows = fetch(
         catalog,
-        f"SELECT {_FOLDER_COLUMNS}, {rest} FROM {PARQUET} WHERE {within}",
-        [[snapshot.view.folders_path], *bound],
+        f"SELECT {_FOLDER_COLUMNS}, {rest} FROM {PARQUET} WHERE folder = ?",
+        [[snapshot.view.folders_path], folder],
     ).to_pylist()
     if not rows:
         raise NotInSnapshotError(
@@ -160,12 +157,16 @@ def _child_folders(
     catalog: Catalog, snapshot: Snapshot, folder: str, keyset: Keyset, page: PageRequest
 ) -> pa.Table:
     after, parameters = keyset.after(page.cursor)
+    # the file is in order of folder: what is below one lies together, one level of it is few rows
+    end = successor(folder)
+    bounds = [folder, end, end, _depth_of(folder) + 1]
     statement = f"""
         SELECT 'folder' AS kind, substr(path, {len(folder) + 1}) AS name, path, objects,
             size_bytes, newest, child_folders, CAST(NULL AS VARCHAR) AS storage_class
-        FROM (SELECT * FROM (SELECT {_FOLDER_COLUMNS} FROM {PARQUET} WHERE parent = ?)
+        FROM (SELECT * FROM (SELECT {_FOLDER_COLUMNS} FROM {PARQUET}
+                WHERE folder > ? AND (? IS NULL OR folder < ?) AND depth = ?)
             WHERE {after} ORDER BY {keyset.order_by} LIMIT {page.rows_max + 1})"""
-    return fetch(catalog, statement, [[snapshot.view.folders_path], folder, *parameters])
+    return fetch(catalog, statement, [[snapshot.view.folders_path], *bounds, *parameters])
 
 
 def _direct_objects(

@@ -1,7 +1,7 @@
-"""Folders of a snapshot: objects grouped by their folder, then level by level, deepest first.
+"""Folders of a snapshot: objects grouped by their folder here, then climbed by `FolderTree`.
 
 Unnesting every ancestor of every object costs eight times as much as grouping once and climbing
-from folder to folder (`docs/performance.md`).
+from folder to folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stocktake.catalog._format import FOLDERS
+from stocktake.catalog._folder_tree import FolderTree
+from stocktake.catalog._format import folders_schema
+from stocktake.catalog._runs import ROW_GROUP_ROWS
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
 from stocktake.catalog.engines._duckdb_fragments import (
     columns,
@@ -25,8 +27,10 @@ from stocktake.catalog.engines._duckdb_fragments import (
 )
 from stocktake.catalog.engines._protocol import RollUp, SnapshotView
 from stocktake.clock import format_utc
+from stocktake.errors import CatalogError
 
 _BATCH_ROWS = 65_536
+INT64_MAX = 2**63 - 1
 
 _FIGURES = ("size_bytes", "last_modified", "storage_class")
 
@@ -34,17 +38,16 @@ _FIGURES = ("size_bytes", "last_modified", "storage_class")
 
 
 def roll_up(connections: DuckDbConnections, view: SnapshotView, sink: BinaryIO) -> RollUp:
-    """Write `folders.parquet` (schema FOLDERS, then `bytes_by_class`) and return the totals.
+    """Write `folders.parquet` and return the totals.
 
-    Rows are sorted by (parent, folder). Memory: the engine's limit; it spills beyond.
+    Memory: the engine's limit, beyond which it spills, and a batch of folders.
     """
     with connections.separate() as con:
         _group_by_folder(con, view)
         classes = _sized_classes(con)
-        _direct_figures(con, classes)
-        _climb(con, len(classes))
-        folders = _write(con, view, classes, sink)
+        sizes_known = "size_bytes" in view.manifest.header.columns
         totals = _totals(con, view)
+        folders = _write(con, classes, sink, sizes_known=sizes_known)
     return RollUp(folders, totals)
 
 
@@ -82,104 +85,25 @@ def _sized_classes(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def _direct_figures(con: duckdb.DuckDBPyConnection, classes: list[str]) -> None:
-    """Make `direct`: one row per folder that holds objects (or is a marker), and the root."""
-    sums = [f", sum(size_bytes) FILTER (storage_class = ?) AS c{n}" for n in range(len(classes))]
-    con.execute(
-        f"""
-        CREATE TEMP TABLE direct AS
-        SELECT folder, length(folder) - length(replace(folder, '/', '')) AS depth,
-            sum(objects) AS objects, sum(size_bytes) AS size_bytes, max(newest) AS newest
-            {"".join(sums)}
-        FROM (SELECT * FROM by_folder UNION ALL SELECT '', NULL, 0, 0, NULL, NULL, NULL)
-        GROUP BY folder
-        """,
-        classes,
-    )
-
-
-def _climb(con: duckdb.DuckDBPyConnection, class_count: int) -> None:
-    """Make `folders`: every folder and every ancestor with direct and recursive figures."""
-    con.execute(
-        """
-        CREATE TEMP MACRO folder_of(name) AS CASE
-            WHEN name <> '/' AND parse_dirpath(name, 'forward_slash') <> ''
-                THEN parse_dirpath(name, 'forward_slash') || '/'
-            WHEN starts_with(name, '/') THEN '/' ELSE '' END
-        """
-    )
-    per_class = "".join(f", c{n}" for n in range(class_count))
-    sums = "".join(f", sum(c{n}) AS c{n}" for n in range(class_count))
-    deepest = int(con.execute("SELECT max(depth) FROM direct").fetchall()[0][0])
-    con.execute(
-        f"CREATE TEMP TABLE climbing AS SELECT folder, objects, size_bytes, newest, "
-        f"0 AS child_folders{per_class} FROM direct WHERE false"
-    )
-    for depth in range(deepest, -1, -1):
-        made = "CREATE TEMP TABLE folders AS" if depth == deepest else "INSERT INTO folders"
-        con.execute(
-            f"""
-            {made}
-            SELECT folder, CASE WHEN folder <> '' THEN folder_of(folder[:-2]) END AS parent,
-                CAST({depth} AS INTEGER) AS depth,
-                CAST(sum(direct_objects) AS BIGINT) AS direct_objects,
-                CAST(sum(direct_bytes) AS BIGINT) AS direct_bytes,
-                CAST(sum(objects) AS BIGINT) AS total_objects,
-                CAST(sum(size_bytes) AS BIGINT) AS total_bytes, max(newest) AS newest,
-                CAST(sum(child_folders) AS BIGINT) AS child_folders{sums}
-            FROM (
-                SELECT folder, objects AS direct_objects, size_bytes AS direct_bytes, objects,
-                    size_bytes, newest, 0 AS child_folders{per_class}
-                FROM direct WHERE depth = {depth}
-                UNION ALL
-                SELECT folder, 0, NULL, objects, size_bytes, newest, child_folders{per_class}
-                FROM climbing)
-            GROUP BY folder
-            """
-        )
-        con.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE climbing AS
-            SELECT parent AS folder, sum(total_objects) AS objects, sum(total_bytes) AS size_bytes,
-                max(newest) AS newest, count(*) AS child_folders{sums}
-            FROM folders WHERE depth = {depth} AND depth > 0 GROUP BY parent
-            """
-        )
-
-
 def _write(
-    con: duckdb.DuckDBPyConnection, view: SnapshotView, classes: list[str], sink: BinaryIO
+    con: duckdb.DuckDBPyConnection, classes: list[str], sink: BinaryIO, *, sizes_known: bool
 ) -> int:
-    figures = ", ".join(
-        [*(_figure(view, name) for name in FOLDERS.names), *_class_columns(classes)]
+    tree = FolderTree(classes, sizes_known=sizes_known)
+    direct = con.sql(
+        "SELECT folder, storage_class, CAST(objects AS BIGINT) AS objects, "
+        "CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM by_folder ORDER BY folder DESC"
     )
-    relation = con.sql(f"SELECT {figures} FROM folders ORDER BY parent NULLS FIRST, folder")
-    schema = FOLDERS
-    if classes:
-        # the names come from the report: any text, some equal but for their case
-        by_class = pa.struct([pa.field(name, pa.int64()) for name in classes])
-        schema = FOLDERS.append(pa.field("bytes_by_class", by_class))
-    rows = 0
-    with pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1) as writer:
-        for batch in relation.to_arrow_reader(_BATCH_ROWS):
-            rows += batch.num_rows
-            columns = batch.columns[: len(FOLDERS)]
-            if classes:
-                sums = batch.columns[len(FOLDERS) :]
-                columns.append(pa.StructArray.from_arrays(sums, fields=list(by_class)))
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-    return rows
-
-
-def _class_columns(classes: list[str]) -> list[str]:
-    return [f"CAST(c{n} AS BIGINT)" for n in range(len(classes))]
-
-
-def _figure(view: SnapshotView, name: str) -> str:
-    """A column of FOLDERS; where there are no objects, their bytes are known to be none."""
-    if not name.endswith("_bytes") or "size_bytes" not in view.manifest.header.columns:
-        return name
-    return f"CASE WHEN {name.removesuffix('bytes')}objects = 0 THEN 0 ELSE {name} END AS {name}"
+    rows: int = 0
+    schema = folders_schema(classes if sizes_known else [])
+    options = {"compression": "zstd", "compression_level": 1, "use_dictionary": ["depth"]}
+    with pq.ParquetWriter(sink, schema, **options) as writer:
+        for batch in direct.to_arrow_reader(_BATCH_ROWS):
+            done = tree.add(pa.Table.from_batches([batch]))
+            rows += done.num_rows
+            writer.write_table(done, row_group_size=ROW_GROUP_ROWS)
+        last = tree.finish()
+        writer.write_table(last, row_group_size=ROW_GROUP_ROWS)
+    return rows + int(last.num_rows)
 
 
 def _totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict[str, Any]:
@@ -192,6 +116,11 @@ def _totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict[str, Any
         "SELECT storage_class, sum(objects), sum(size_bytes) FROM by_folder "
         "WHERE storage_class IS NOT NULL AND objects > 0 GROUP BY 1 ORDER BY 1"
     ).fetchall()
+    if row[1] is not None and row[1] > INT64_MAX:
+        raise CatalogError(
+            f"the objects of {view.manifest.header.source_name} sum up to more than 2^63 bytes",
+            hint="a size in the report must be wrong: stocktake inventory verify",
+        )
     return {
         "objects": int(row[0]),
         "size_bytes": _total(view, row[0], row[1]),
