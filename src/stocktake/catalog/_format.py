@@ -7,7 +7,7 @@ load for ever.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import pyarrow as pa
@@ -79,7 +79,7 @@ class ObjectFile:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> ObjectFile:
         """From its JSON form (row groups as [min, max, rows])."""
-        groups = tuple(RowGroup(*group) for group in raw["row_groups"])
+        groups = tuple(RowGroup(*group[:3]) for group in raw["row_groups"])
         return cls(
             raw["name"], raw["rows"], raw["size_bytes"], raw["min_key"], raw["max_key"], groups
         )
@@ -203,13 +203,18 @@ class SnapshotManifest:
                 header=header_from_dict(raw["source"]),
                 files=tuple(ObjectFile.from_dict(f) for f in raw["files"]),
                 undecodable_files=tuple(ObjectFile.from_dict(f) for f in raw["undecodable_files"]),
-                stats=SnapshotStats(**raw["stats"]),
+                stats=SnapshotStats(**_known(SnapshotStats, raw["stats"])),
                 warnings=tuple(raw["warnings"]),
                 bad_samples=tuple(raw["bad_samples"]),
                 quantiles=tuple(raw["quantiles"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CatalogCorruptError(f"`{path}` cannot be read: {error!r}", path=path) from error
+
+
+def _known(cls: type[Any], raw: dict[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows: later ones may be added without a new format version."""
+    return {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
 
 
 def header_to_dict(header: SourceHeader) -> dict[str, Any]:
@@ -231,7 +236,7 @@ def header_from_dict(raw: dict[str, Any]) -> SourceHeader:
         identity=raw["identity"],
         location=raw["location"],
         columns=tuple(raw["columns"]),
-        coverage=Coverage(**raw["coverage"]),
+        coverage=Coverage(**_known(Coverage, raw["coverage"])),
         delivered_at=parse_utc(delivered) if delivered else None,
         excluded_prefixes=tuple(raw["excluded_prefixes"]),
         attrs=raw["attrs"],

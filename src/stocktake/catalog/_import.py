@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -36,7 +36,7 @@ from stocktake.catalog._import_parts import PartReader, fingerprint
 from stocktake.catalog._publish import Publication
 from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import find_snapshot
-from stocktake.errors import ImportRunningError, StateError, StocktakeError
+from stocktake.errors import DiskFullError, ImportRunningError, StateError, StocktakeError
 from stocktake.faults import reached
 from stocktake.inventory import check_bad_rows
 from stocktake.model import PartRef, SnapshotSource
@@ -138,7 +138,9 @@ def import_snapshot(
         with _heartbeat(catalog, begun) as lost:
             return _Work(catalog, source, options, progress, begun, lost).run(parts)
     except BaseException as error:
-        fail_import(catalog, begun, error)
+        # a database that fails too must not hide what happened first; the lease runs out by itself
+        with suppress(StateError, DiskFullError):
+            fail_import(catalog, begun, error)
         raise
 
 

@@ -12,6 +12,7 @@ and every later write of the old holder is refused, so two processes never mix t
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -23,7 +24,8 @@ from sqlalchemy.exc import IntegrityError
 from stocktake.catalog._catalog import Catalog, snapshot_folder
 from stocktake.catalog._format import ObjectFile
 from stocktake.catalog._owners import host, is_gone
-from stocktake.catalog._snapshots import PUBLISHED
+from stocktake.catalog._retention import finish_deletion
+from stocktake.catalog._snapshots import DELETING, PUBLISHED
 from stocktake.clock import format_utc, parse_utc
 from stocktake.errors import ImportRunningError, StaleReportError, StocktakeError
 from stocktake.model import PartRef, PartTally, SourceHeader, new_id
@@ -31,6 +33,7 @@ from stocktake.state import import_parts, imports, snapshots, sources
 
 LEASE = timedelta(seconds=60)
 _FUTURE = timedelta(days=1)
+_FENCE = re.compile(r"/[0-9a-z-]*-(\d+)\.parquet$")
 _RUNNING, _FAILED, _ABANDONED = "running", "failed", "abandoned"
 
 
@@ -93,6 +96,7 @@ def begin_import(
         ImportRunningError: Another process is at it.
         StaleReportError: Older than the newest snapshot, or from the future.
     """
+    _finish_deletion(catalog, header)
     try:
         with catalog.state.write() as connection:
             source_id = _source_id(connection, catalog, header)
@@ -112,15 +116,22 @@ def begin_import(
             finished = _finished_parts(connection, row["id"], parts)
     except IntegrityError as error:  # two began at the same instant: the unique index chose one
         raise _running_error(header, None) from error
+    folder = snapshot_folder(header.bucket, header.config_id, row["snapshot_id"])
     return ImportRun(
         id=row["id"],
         source_id=source_id,
         snapshot_id=row["snapshot_id"],
         fence=row["fence"],
-        folder=snapshot_folder(header.bucket, header.config_id, row["snapshot_id"]),
+        folder=folder,
         previous_id=newest.id if newest is not None else None,
-        finished=finished,
+        finished=_still_there(catalog, folder, finished),
     )
+
+
+def fence_of(name: str) -> int:
+    """The fence of the run that wrote an object file, 0 for any other file."""
+    match = _FENCE.search(name)
+    return int(match[1]) if match else 0
 
 
 def renew_lease(catalog: Catalog, run: ImportRun) -> None:
@@ -235,6 +246,19 @@ def _source_id(connection: Connection, catalog: Catalog, header: SourceHeader) -
     return source_id
 
 
+def _finish_deletion(catalog: Catalog, header: SourceHeader) -> None:
+    """Finish what a killed deletion left of this very content, so that it can be made again."""
+    with catalog.state.read() as connection:
+        rows = connection.execute(
+            select(snapshots.c.id, snapshots.c.path)
+            .join_from(snapshots, sources)
+            .where(sources.c.bucket == header.bucket, sources.c.config_id == header.config_id)
+            .where(snapshots.c.identity == header.identity, snapshots.c.state == DELETING)
+        ).all()
+    for row in rows:
+        finish_deletion(catalog, row.id, row.path)
+
+
 def _newest(connection: Connection, source_id: str) -> Row[str, str] | None:
     return connection.execute(
         select(snapshots.c.id, snapshots.c.as_of)
@@ -333,6 +357,20 @@ def _finished_parts(
         row.part_index: _part_record(row)
         for row in rows
         if parts.get(row.part_index) == row.part_md5
+    }
+
+
+def _still_there(
+    catalog: Catalog, folder: str, finished: dict[int, PartRecord]
+) -> dict[int, PartRecord]:
+    """The parts whose files are there: those of a run that failed long ago are swept away."""
+    if not finished:
+        return finished
+    present = {path.removeprefix(f"{folder}/") for path in catalog.files.listing(folder)}
+    return {
+        index: record
+        for index, record in finished.items()
+        if all(file.name in present for file in (record.file, record.undecodable) if file)
     }
 
 

@@ -69,9 +69,10 @@ class PartReader:
 
     def _read_checked(self, part: PartRef, stop: threading.Event) -> PartRecord:
         """One part, read again once if its bytes were wrong: an overwrite or a bad transfer."""
+        watched = _PartProgress(self.progress, part.size_bytes)
         for attempt in range(1, _READS_MAX + 1):
             try:
-                record = self._read(part, stop)
+                record = self._read(part, stop, watched)
                 break
             except PartCorruptError as error:
                 if attempt == _READS_MAX or not error.retryable:
@@ -82,13 +83,12 @@ class PartReader:
         reached("import.part-recorded")
         return record
 
-    def _read(self, part: PartRef, stop: threading.Event) -> PartRecord:
+    def _read(self, part: PartRef, stop: threading.Event, watched: _PartProgress) -> PartRecord:
         schema = object_schema(self.source.header.columns)
         tally = PartTally()
         stem = f"{part.index:05d}-{part.md5[:8] or 'part'}-{self.run.fence}"
         good = _LazyFile(self.catalog, f"{self.run.folder}/objects/{stem}.parquet", schema)
         odd = _LazyFile(self.catalog, f"{self.run.folder}/undecodable/{stem}.parquet", schema)
-        seen_bytes = 0
         with ExitStack() as stack:
             for block in self.source.read(part, tally):
                 if stop.is_set():
@@ -97,11 +97,10 @@ class PartReader:
                 good.add(stack, block.rows)
                 if block.undecodable is not None:
                     odd.add(stack, block.undecodable)
-                self.progress.advance(min(tally.bytes_read, part.size_bytes) - seen_bytes)
-                seen_bytes = min(tally.bytes_read, part.size_bytes)
+                watched.reach(tally.bytes_read)
             good.finish()
             odd.finish()
-        self.progress.advance(part.size_bytes - seen_bytes)
+        watched.reach(part.size_bytes)
         written = good.written or WrittenRows()
         return PartRecord(
             tally=tally,
@@ -116,6 +115,21 @@ def fingerprint(header: SourceHeader, part: PartRef) -> str:
     """What must be the same for a part that an earlier run finished to be used again."""
     encoding = header.attrs.get("key_encoding", "")
     return f"{part.md5}:{part.size_bytes}:{encoding}:{','.join(header.columns)}"
+
+
+class _PartProgress:
+    """How far a part is: reading it again advances only beyond where the first reading came."""
+
+    def __init__(self, progress: Progress, size_bytes: int) -> None:
+        self._progress = progress
+        self._size_bytes = size_bytes
+        self._reached_bytes = 0
+
+    def reach(self, done_bytes: int) -> None:
+        further = min(done_bytes, self._size_bytes) - self._reached_bytes
+        if further > 0:
+            self._progress.advance(further)
+            self._reached_bytes += further
 
 
 class _StoppedError(Exception):

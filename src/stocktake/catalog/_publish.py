@@ -19,7 +19,13 @@ from stocktake.catalog._format import (
     SnapshotManifest,
     SnapshotStats,
 )
-from stocktake.catalog._import_ledger import ImportRun, PartRecord, end_import
+from stocktake.catalog._import_ledger import (
+    ImportRun,
+    PartRecord,
+    end_import,
+    fence_of,
+    renew_lease,
+)
 from stocktake.catalog._ranges import thin
 from stocktake.catalog._snapshots import PUBLISHED, Snapshot
 from stocktake.catalog._surplus import drop_surplus
@@ -121,7 +127,9 @@ class Publication:
         """Write `snapshot.json` and make the snapshot visible, in one transaction."""
         catalog, run = self._catalog, self._run
         changes = diff.changes if diff is not None else 0
-        self._remove_strays(keep_changes=changes > 0)
+        # whoever was taken over must not touch the folder that another process goes on with
+        renew_lease(catalog, run)
+        self._remove_strays(diff or DiffSummary())
         reached("import.strays-removed")
         with catalog.files.create(f"{run.folder}/{MANIFEST_NAME}") as sink:
             sink.write(self.manifest.to_bytes())
@@ -141,15 +149,22 @@ class Publication:
             reached("import.publishing")
         reached("import.published")
 
-    def _remove_strays(self, *, keep_changes: bool) -> None:
-        """Remove what killed runs and rewritten files left in this snapshot's folder."""
+    def _remove_strays(self, diff: DiffSummary) -> None:
+        """Remove what killed runs and rewritten files left in this snapshot's folder.
+
+        Also an earlier run's comparison, which may have been made with another margin: taken for
+        this one's, its unconfirmed keys would be called deleted once more.
+        """
         files, folder = self._catalog.files, self._run.folder
         names = {f.name for f in (*self.manifest.files, *self.manifest.undecodable_files)}
-        names |= {FOLDERS_NAME, UNCONFIRMED_NAME}
+        names.add(FOLDERS_NAME)
+        if diff.unconfirmed:
+            names.add(UNCONFIRMED_NAME)
         for path in list(files.listing(folder)):
-            if path.removeprefix(f"{folder}/") not in names:
+            name = path.removeprefix(f"{folder}/")
+            if name not in names and fence_of(name) <= self._run.fence:
                 files.remove(path)
-        if not keep_changes:
+        if not diff.changes:
             files.remove(self._changes_path)
 
     @property

@@ -87,7 +87,7 @@ def _rewrite(
     schema = object_schema(view.manifest.header.columns)
     drop = surplus.column("drop").to_numpy()
     rows = surplus.column("row_number").to_numpy()
-    name = file.name.removesuffix(".parquet") + "-once.parquet"
+    name = f"{file.name.removesuffix('.parquet')}-once-{run.fence}.parquet"
     path = f"{run.folder}/{name}"
     statement = (
         f"SELECT {', '.join(quoted(name) for name in schema.names)}, file_row_number FROM "
