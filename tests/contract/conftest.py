@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from stocktake.store import RetryPolicy, S3StoreOptions, Store, open_store
+from stocktake.store import (
+    ListQuery,
+    RetryPolicy,
+    S3StoreOptions,
+    Store,
+    iter_listing,
+    open_store,
+)
 from stocktake.telemetry import Meter
 from stocktake.testing import FakeS3, MemoryStore
 
@@ -81,6 +88,11 @@ class Subject:
     bucket: str
     meter: Meter
     options: S3StoreOptions | None = None
+
+    def keys(self, query: ListQuery) -> list[str]:
+        """The keys of all pages, in the order they came."""
+        pages = iter_listing(self.store, query)
+        return [entry.key for page in pages for entry in page.objects]
 
 
 _PARAMETERS = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from stocktake.errors import (
     BucketNotFoundError,
-    CredentialsError,
     ObjectNotFoundError,
     PreconditionFailedError,
     StoreError,
@@ -26,15 +24,9 @@ from stocktake.store import (
     ListQuery,
     PutOptions,
     iter_listing,
-    open_store,
-    probe,
 )
 
 MIB = 1 << 20
-
-
-def keys_of(store, query: ListQuery) -> list[str]:
-    return [entry.key for page in iter_listing(store, query) for entry in page.objects]
 
 
 def names_of(store, query: ListQuery) -> list[str]:
@@ -198,7 +190,7 @@ def test_deleting_takes_any_number_of_keys_and_forgives_absent_ones(subject):
     before = subject.meter.calls.get("DeleteObjects", 0)
     absent = [f"absent/{number:05d}" for number in range(1500)]
     assert subject.store.delete(subject.bucket, gone + absent) == {}
-    assert keys_of(subject.store, ListQuery(subject.bucket)) == kept
+    assert subject.keys(ListQuery(subject.bucket)) == kept
     if subject.traits.over_http:
         assert subject.meter.calls["DeleteObjects"] - before == 2
 
@@ -248,9 +240,9 @@ def test_pages_of_any_size_give_each_name_once(tree, keys_max, delimiter):
 
 
 def test_a_prefix_is_a_prefix_of_keys(tree):
-    assert keys_of(tree.store, ListQuery(tree.bucket, "a")) == ["a", "a-b", "a/", "a/1", "a/2"]
-    assert keys_of(tree.store, ListQuery(tree.bucket, "b/x/")) == ["b/x/1", "b/x/2"]
-    assert keys_of(tree.store, ListQuery(tree.bucket, "nothing")) == []
+    assert tree.keys(ListQuery(tree.bucket, "a")) == ["a", "a-b", "a/", "a/1", "a/2"]
+    assert tree.keys(ListQuery(tree.bucket, "b/x/")) == ["b/x/1", "b/x/2"]
+    assert tree.keys(ListQuery(tree.bucket, "nothing")) == []
     page = tree.store.list_page(ListQuery(tree.bucket, "b/", delimiter="/"))
     assert ([entry.key for entry in page.objects], page.prefixes) == (["b/y"], ("b/x/",))
     page = tree.store.list_page(ListQuery(tree.bucket, delimiter="-"))
@@ -259,8 +251,8 @@ def test_a_prefix_is_a_prefix_of_keys(tree):
 
 def test_start_after_begins_behind_a_key_that_need_not_exist(tree):
     for marker in ("b/x/1", "b/x/11"):
-        assert keys_of(tree.store, ListQuery(tree.bucket, start_after=marker))[0] == "b/x/2"
-    assert keys_of(tree.store, ListQuery(tree.bucket, start_after="\U0001f600")) == []
+        assert tree.keys(ListQuery(tree.bucket, start_after=marker))[0] == "b/x/2"
+    assert tree.keys(ListQuery(tree.bucket, start_after="\U0001f600")) == []
 
 
 def test_start_after_inside_a_folder_hides_it_when_rolled_up(tree):
@@ -272,7 +264,7 @@ def test_start_after_inside_a_folder_hides_it_when_rolled_up(tree):
 def test_a_page_that_ends_in_a_control_character_is_followed_by_the_next(subject):
     for key in ("0", "0\x1f", "00"):
         subject.store.put(subject.bucket, key, b"x")
-    assert keys_of(subject.store, ListQuery(subject.bucket, keys_max=2)) == ["0", "0\x1f", "00"]
+    assert subject.keys(ListQuery(subject.bucket, keys_max=2)) == ["0", "0\x1f", "00"]
 
 
 def test_a_page_of_no_keys_is_refused(subject):
@@ -307,7 +299,7 @@ def test_every_legal_key_is_listed_once_in_order_and_read_back(subject, keys):
     for key in keys:
         subject.store.put(subject.bucket, key, key.encode())
     try:
-        listed = keys_of(subject.store, ListQuery(subject.bucket, keys_max=2))
+        listed = subject.keys(ListQuery(subject.bucket, keys_max=2))
         assert listed == sorted(keys, key=str.encode)
         for key in keys:
             with subject.store.get(subject.bucket, key) as body:
@@ -315,14 +307,14 @@ def test_every_legal_key_is_listed_once_in_order_and_read_back(subject, keys):
             assert subject.store.head(subject.bucket, key).size_bytes == len(key.encode())
     finally:
         assert subject.store.delete(subject.bucket, sorted(keys)) == {}
-    assert keys_of(subject.store, ListQuery(subject.bucket)) == []
+    assert subject.keys(ListQuery(subject.bucket)) == []
 
 
 def test_characters_a_server_cannot_keep_are_an_error_not_another_key(subject):
     for char in subject.traits.key_characters_refused:
         with pytest.raises(StoreError):
             subject.store.put(subject.bucket, f"n/a{char}b", b"x")
-    assert keys_of(subject.store, ListQuery(subject.bucket)) == []
+    assert subject.keys(ListQuery(subject.bucket)) == []
 
 
 def test_a_key_of_more_than_1024_bytes_is_refused(subject):
@@ -331,180 +323,3 @@ def test_a_key_of_more_than_1024_bytes_is_refused(subject):
             subject.store.put(subject.bucket, "é" * 512 + "x", b"x")
     else:
         subject.store.put(subject.bucket, "é" * 512 + "x", b"x")
-
-
-# --- versions ------------------------------------------------------------------------------------
-
-
-def test_versions_and_delete_markers_are_listed_newest_first(subject):
-    store, bucket = subject.store, subject.bucket
-    store.describe("PutBucketVersioning", bucket, VersioningConfiguration={"Status": "Enabled"})
-    assert store.describe("GetBucketVersioning", bucket)["Status"] == "Enabled"
-    store.put(bucket, "a", b"1")
-    store.put(bucket, "a", b"22")
-    store.put(bucket, "b", b"333")
-    store.delete(bucket, ["a"])
-    assert keys_of(store, ListQuery(bucket)) == ["b"]
-    for keys_max in (1, 2, 1000):
-        query = ListQuery(bucket, versions=True, keys_max=keys_max)
-        rows = [entry for page in iter_listing(store, query) for entry in page.objects]
-        in_order = [row.key for row in rows] == sorted(row.key for row in rows)
-        assert in_order == (subject.traits.versions_in_key_order or keys_max < 1000)
-        shown = sorted(rows, key=lambda row: (row.key, not row.is_delete_marker))
-        assert [(r.key, r.size_bytes, r.is_latest, r.is_delete_marker) for r in shown] == [
-            ("a", None, True, True),
-            ("a", 2, False, False),
-            ("a", 1, False, False),
-            ("b", 3, True, False),
-        ]
-        assert len({row.version_id for row in rows}) == 4
-    oldest = shown[2]
-    with store.get(bucket, "a", version_id=oldest.version_id) as body:
-        assert body.read() == b"1"
-    assert store.head(bucket, "a", version_id=oldest.version_id).size_bytes == 1
-
-
-def test_an_unversioned_bucket_lists_null_versions(subject):
-    subject.store.put(subject.bucket, "a", b"1")
-    [row] = subject.store.list_page(ListQuery(subject.bucket, versions=True)).objects
-    assert (row.key, row.version_id, row.is_latest) == ("a", "null", True)
-
-
-def test_control_characters_in_a_version_listing(subject):
-    subject.store.put(subject.bucket, "x\x01y", b"1")
-    assert keys_of(subject.store, ListQuery(subject.bucket, versions=True)) == ["x\x01y"]
-
-
-# --- multipart -----------------------------------------------------------------------------------
-
-
-def test_an_upload_in_parts_becomes_one_object(subject):
-    parts = {1: b"a" * (5 * MIB), 2: b"b" * (5 * MIB), 3: b"c" * 1000}
-    options = PutOptions(content_type="video/mp4", metadata={"n": "3"})
-    upload = subject.store.begin_upload(subject.bucket, "film", options)
-    etags = {number: upload.put_part(number, parts[number]) for number in (3, 1)}
-    assert keys_of(subject.store, ListQuery(subject.bucket)) == []
-    again = subject.store.begin_upload(subject.bucket, "film", upload_id=upload.upload_id)
-    etags[2] = again.put_part(2, parts[2])
-    done = again.complete(etags)
-    digests = b"".join(hashlib.md5(parts[number]).digest() for number in (1, 2, 3))
-    assert done.etag == hashlib.md5(digests).hexdigest() + "-3"
-    assert done.size_bytes == 10 * MIB + 1000
-    with subject.store.get(subject.bucket, "film") as body:
-        assert body.read() == b"".join(parts.values())
-    head = subject.store.head(subject.bucket, "film")
-    assert (head.content_type, head.metadata) == ("video/mp4", {"n": "3"})
-
-
-def test_an_aborted_upload_is_gone_and_may_be_aborted_again(subject):
-    upload = subject.store.begin_upload(subject.bucket, "film")
-    upload.put_part(1, b"x" * 100)
-    upload.abort()
-    upload.abort()
-    assert keys_of(subject.store, ListQuery(subject.bucket)) == []
-    with pytest.raises(StoreError):
-        upload.put_part(2, b"x")
-
-
-def test_parts_below_five_mebibytes_are_refused_but_for_the_last(subject):
-    upload = subject.store.begin_upload(subject.bucket, "film")
-    etags = {number: upload.put_part(number, b"x" * 100) for number in (1, 2)}
-    if subject.traits.refuses_small_parts:
-        with pytest.raises(StoreError):
-            upload.complete(etags)
-    else:
-        assert upload.complete(etags).size_bytes == 200
-
-
-def test_completing_with_a_part_that_was_never_sent_fails(subject):
-    upload = subject.store.begin_upload(subject.bucket, "film")
-    upload.put_part(1, b"x" * 100)
-    with pytest.raises(StoreError):
-        upload.complete({1: "0" * 32})
-    with pytest.raises(UsageError):
-        upload.complete({})
-
-
-def test_completing_if_absent_keeps_what_is_there(subject):
-    subject.store.put(subject.bucket, "film", b"here")
-    upload = subject.store.begin_upload(subject.bucket, "film")
-    etags = {1: upload.put_part(1, b"x" * 100)}
-    if subject.traits.complete_if_absent:
-        with pytest.raises(PreconditionFailedError):
-            upload.complete(etags, if_absent=True)
-        with subject.store.get(subject.bucket, "film") as body:
-            assert body.read() == b"here"
-    else:
-        assert upload.complete(etags, if_absent=True).size_bytes == 100
-
-
-# --- bucket level --------------------------------------------------------------------------------
-
-CONFIGURATION = {
-    "Id": "daily",
-    "IsEnabled": True,
-    "IncludedObjectVersions": "All",
-    "Schedule": {"Frequency": "Daily"},
-    "OptionalFields": ["Size", "ETag"],
-    "Destination": {"S3BucketDestination": {"Bucket": "arn:aws:s3:::d", "Format": "ORC"}},
-}
-
-
-def test_inventory_configurations_are_kept_or_the_store_says_it_cannot(subject):
-    store, bucket = subject.store, subject.bucket
-
-    def put() -> None:
-        store.describe(
-            "PutBucketInventoryConfiguration",
-            bucket,
-            Id="daily",
-            InventoryConfiguration=CONFIGURATION,
-        )
-
-    if not subject.traits.keeps_inventory_configurations:
-        with pytest.raises(StoreError):
-            put()
-        with pytest.raises(StoreError):
-            store.describe("ListBucketInventoryConfigurations", bucket)
-        return
-    put()
-    found = store.describe("GetBucketInventoryConfiguration", bucket, Id="daily")
-    assert found["InventoryConfiguration"] == CONFIGURATION
-    listed = store.describe("ListBucketInventoryConfigurations", bucket)
-    assert [each["Id"] for each in listed["InventoryConfigurationList"]] == ["daily"]
-    with pytest.raises(ObjectNotFoundError):
-        store.describe("GetBucketInventoryConfiguration", bucket, Id="weekly")
-
-
-def test_creating_a_bucket_twice_and_looking_at_it(subject):
-    subject.store.describe("CreateBucket", subject.bucket)
-    subject.store.describe("HeadBucket", subject.bucket)
-    assert "LocationConstraint" in subject.store.describe("GetBucketLocation", subject.bucket)
-    with pytest.raises(BucketNotFoundError):
-        subject.store.describe("HeadBucket", "no-such-bucket-anywhere")
-
-
-def test_a_wrong_secret_is_refused_where_signatures_are_checked(subject):
-    if subject.options is None:
-        assert not subject.traits.checks_signatures
-        return
-    store = open_store(replace(subject.options, secret_access_key="not-the-secret"))
-    if subject.traits.checks_signatures:
-        with pytest.raises(CredentialsError):
-            store.list_page(ListQuery(subject.bucket))
-    else:
-        assert store.list_page(ListQuery(subject.bucket)).objects == ()
-    store.close()
-
-
-def test_the_probe_finds_what_the_table_says(subject):
-    profile = probe(subject.store, subject.bucket)
-    assert profile.ordered
-    assert profile.start_after
-    assert profile.page_limit
-    assert profile.odd_keys
-    assert profile.put_if_absent
-    assert profile.put_if_match == subject.traits.put_if_match
-    assert profile.versioning == "Off"
-    assert profile.list_versions
-    assert keys_of(subject.store, ListQuery(subject.bucket)) == []

@@ -71,14 +71,15 @@ def test_access_denied_names_the_missing_permission(fake, operation, permission)
     assert f"grant {permission} on arn:aws:s3:::b" in caught.value.hint
 
 
-def test_a_key_that_kms_denies_is_told_from_s3_denying_it(fake):
+def test_edge_70_a_key_that_kms_denies_is_told_from_s3_denying_it(fake):
     fake.behaviour.kms_denied = ("k",)
     with pytest.raises(KmsAccessDeniedError) as caught:
         read(fake.options())
     assert "kms:Decrypt" in caught.value.hint
+    assert open_store(fake.options(retry=QUICK)).head("b", "k").size_bytes == 1
 
 
-def test_a_glacier_object_says_restore_it(fake):
+def test_edge_73_a_glacier_object_says_restore_it(fake):
     fake.buckets["b"].table.load(
         [replace(fake.buckets["b"].table.find("k"), storage_class="DEEP_ARCHIVE")]
     )
@@ -87,7 +88,7 @@ def test_a_glacier_object_says_restore_it(fake):
     assert "restore" in caught.value.hint
 
 
-def test_a_bucket_whose_readers_pay_needs_the_option(fake):
+def test_edge_72_a_bucket_whose_readers_pay_needs_the_option(fake):
     fake.behaviour.requester_pays.add("b")
     with pytest.raises(AccessDeniedError) as caught:
         read(fake.options())
@@ -101,7 +102,7 @@ def test_a_bucket_whose_readers_pay_needs_the_option(fake):
     assert store.delete("b", ["k"]) == {}
 
 
-def test_a_public_bucket_is_read_without_signing(fake):
+def test_edge_72_a_public_bucket_is_read_without_signing(fake):
     anonymous = S3StoreOptions(endpoint_url=fake.endpoint_url, anonymous=True, retry=QUICK)
     with pytest.raises(AccessDeniedError) as caught:
         read(anonymous)
@@ -184,7 +185,7 @@ def test_a_role_without_any_identity_says_so():
 
 
 @pytest.mark.parametrize("redirect_status", [400, 301])
-def test_a_bucket_in_another_region_is_followed_there(fake, redirect_status):
+def test_edge_71_a_bucket_in_another_region_is_followed_there(fake, redirect_status):
     fake.create_bucket("far", region="eu-central-1")
     fake.behaviour.redirect_status = redirect_status
     meter = Meter()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from stocktake.errors import (
+    AccessDeniedError,
     BucketNotFoundError,
     ObjectNotFoundError,
     StoreError,
@@ -45,11 +46,19 @@ class S3Store:
     def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead:
         """What is known about one object, with its checksums."""
         call = self._calls.about("HeadObject", bucket, key, version_id)
-        parameters = {"Bucket": bucket, "Key": key, "ChecksumMode": "ENABLED"} | self._calls.payer
+        parameters = {"Bucket": bucket, "Key": key} | self._calls.payer
         if version_id is not None:
             parameters["VersionId"] = version_id
+
+        def ask(**more: str) -> ObjectHead:
+            return self._calls.retried(
+                call, parameters | more, lambda answer: head_of(answer, call)
+            )
+
         try:
-            found = self._calls.retried(call, parameters, lambda answer: head_of(answer, call))
+            found = ask(ChecksumMode="ENABLED")
+        except AccessDeniedError:
+            found = ask()  # checksums of KMS objects need kms:Decrypt, the rest does not
         except ObjectNotFoundError as error:
             self._tell_missing_bucket(bucket, error)
             raise

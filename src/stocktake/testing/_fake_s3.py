@@ -173,7 +173,9 @@ class FakeS3:
         pays = request.headers.get("x-amz-request-payer") == "requester"
         if request.bucket in rules.requester_pays and not pays:
             raise Refused(403, "AccessDenied", "Access Denied")
-        if request.key and rules.kms_denied and request.key.startswith(rules.kms_denied):
+        reads_key = request.method != "HEAD" or "x-amz-checksum-mode" in request.headers
+        encrypted = bool(rules.kms_denied) and request.key.startswith(rules.kms_denied)
+        if request.key and reads_key and encrypted:
             raise Refused(
                 403,
                 "AccessDenied",

@@ -43,10 +43,10 @@ def get_object(bucket: FakeBucket, request: Request) -> Answer:
     if wanted is not None and normalise_etag(wanted) != version.etag:
         raise Refused(412, "PreconditionFailed", "If-Match")
     headers = _version_headers(version)
-    span = request.headers.get("range")
+    span = _span(request.headers.get("range", ""), version.size_bytes)
     if span is None:
         return Answer(200, headers, blob=version.blob, start=0, stop=version.size_bytes)
-    start, stop = _span(span, version.size_bytes)
+    start, stop = span
     headers["content-range"] = f"bytes {start}-{stop - 1}/{version.size_bytes}"
     return Answer(206, headers, blob=version.blob, start=start, stop=stop)
 
@@ -66,16 +66,17 @@ def _version_headers(version: Version) -> dict[str, str]:
     return headers
 
 
-def _span(text: str, size: int) -> tuple[int, int]:
+def _span(text: str, size_bytes: int) -> tuple[int, int] | None:
+    """The bytes a Range header asks for; None if it is none that HTTP knows."""
     match = _RANGE.fullmatch(text)
     if match is None or match.groups() == ("", ""):
-        return 0, size
+        return None
     first, last = match.groups()
     if not first:
-        start, stop = max(0, size - int(last)), size
+        start, stop = max(0, size_bytes - int(last)), size_bytes
     else:
-        start, stop = int(first), min(size, int(last) + 1) if last else size
-    if start >= size or stop <= start:
+        start, stop = int(first), min(size_bytes, int(last) + 1) if last else size_bytes
+    if start >= size_bytes or stop <= start:
         raise Refused(416, "InvalidRange", "The requested range is not satisfiable")
     return start, stop
 

@@ -6,6 +6,7 @@ wants). Four processes on 127.0.0.1: account, container, object and proxy server
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import subprocess
@@ -54,14 +55,21 @@ def install_swift(servers: Path, requirements: Path | None = None) -> Path:
     if ready.exists():
         return home
     home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes that run side by side install once
+        if not ready.exists():
+            _install(home, requirements)
+            ready.write_text(SWIFT_VERSION + "\n", encoding="utf-8")
+    return home
+
+
+def _install(home: Path, requirements: Path | None) -> None:
     _run([sys.executable, "-m", "venv", "--clear", str(home / "venv")])
     wanted = [f"swift=={SWIFT_VERSION}"]
     if requirements is not None:
         wanted = ["--require-hashes", "-r", str(requirements.resolve())]
     pip = [str(home / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     _run([*pip, "install", "--quiet", *wanted])
-    ready.write_text(SWIFT_VERSION + "\n", encoding="utf-8")
-    return home
 
 
 def start_swift(root: Path, servers: Path) -> Server:
