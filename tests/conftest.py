@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgres_server import PostgresServer, running_postgres
 
 from stocktake.store import RetryPolicy
 from stocktake.testing import (
@@ -92,6 +93,13 @@ def rgw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Ceph's gateway, for the slow tests."""
     install_rgw(SERVERS)
     with start_rgw(tmp_path_factory.mktemp("rgw"), SERVERS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL."""
+    with running_postgres() as server:
         yield server
 
 

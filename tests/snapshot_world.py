@@ -1,0 +1,157 @@
+"""Published snapshots in a real catalog, made of Python rows: the ground of the catalog's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import insert, select
+
+from stocktake.catalog import Catalog, Snapshot, find_snapshot, snapshot_folder
+from stocktake.catalog._format import (
+    FOLDERS_NAME,
+    MANIFEST_NAME,
+    ObjectFile,
+    SnapshotManifest,
+    SnapshotStats,
+)
+from stocktake.catalog._runs import RunWriter
+from stocktake.catalog.engines._protocol import SnapshotView
+from stocktake.clock import format_utc
+from stocktake.model import Coverage, SourceHeader, SourceKind, new_id, object_schema
+from stocktake.state import snapshots, sources
+
+Row = dict[str, Any]
+
+PLAIN = ("key", "size_bytes", "last_modified", "etag", "storage_class")
+VERSIONED = ("key", "version_id", "is_latest", "is_delete_marker", *PLAIN[1:])
+DAY = datetime(2026, 11, 20, 1, tzinfo=UTC)
+
+
+def row(key: str, size_bytes: int | None = 1, **more: Any) -> Row:
+    """One object; `etag`, `last_modified` and `storage_class` have values unless given."""
+    known = {
+        "etag": f"{abs(hash((key, size_bytes))):032x}"[:32],
+        "last_modified": datetime(2026, 1, 1),
+        "storage_class": "STANDARD",
+    }
+    return {"key": key, "size_bytes": size_bytes, **known, **more}
+
+
+def source_row(catalog: Catalog, bucket: str, config_id: str) -> str:
+    """The id of a source, made if it is not there."""
+    with catalog.state.write() as connection:
+        found = connection.execute(
+            select(sources.c.id).where(sources.c.bucket == bucket, sources.c.config_id == config_id)
+        ).scalar()
+        if found is None:
+            found = new_id("src", catalog.clock)
+            connection.execute(
+                insert(sources).values(
+                    id=found,
+                    kind="aws_inventory",
+                    bucket=bucket,
+                    config_id=config_id,
+                    location="s3://reports",
+                    settings={},
+                    created_at=format_utc(catalog.clock.now()),
+                )
+            )
+    return str(found)
+
+
+def publish(
+    catalog: Catalog,
+    rows: Sequence[Row],
+    *,
+    columns: Sequence[str] = PLAIN,
+    bucket: str = "photos",
+    config_id: str = "daily",
+    as_of: datetime = DAY,
+    excluded: Sequence[str] = (),
+    undecodable: Sequence[Row] = (),
+    parts: int = 3,
+    run_rows: int = 8,
+) -> Snapshot:
+    """Publish a snapshot of these rows, dealt out to files whose key ranges overlap."""
+    snapshot_id = new_id("snp", catalog.clock)
+    folder = snapshot_folder(bucket, config_id, snapshot_id)
+    schema = object_schema(columns)
+    files, samples = [], []
+    for index in range(parts):
+        part = list(rows[index::parts])
+        if part:
+            name = f"objects/{index:05}.parquet"
+            files.append(_write(catalog, folder, name, part, schema, run_rows, samples))
+    lost = []
+    if undecodable:
+        name = "undecodable/00000.parquet"
+        lost.append(_write(catalog, folder, name, list(undecodable), schema, run_rows, []))
+    header = SourceHeader(
+        kind=SourceKind.AWS_INVENTORY,
+        bucket=bucket,
+        config_id=config_id,
+        as_of=as_of,
+        identity=snapshot_id,
+        location="s3://reports",
+        columns=tuple(schema.names),
+        coverage=Coverage(versions="all" if "is_latest" in schema.names else "current"),
+        excluded_prefixes=tuple(excluded),
+    )
+    manifest = SnapshotManifest(
+        snapshot_id=snapshot_id,
+        created_at=format_utc(catalog.clock.now()),
+        header=header,
+        files=tuple(files),
+        undecodable_files=tuple(lost),
+        stats=SnapshotStats(len(rows), None, len(rows), 0),
+        quantiles=tuple(sorted({r["key"] for r in rows})[2::5]),
+    )
+    view = SnapshotView(
+        manifest,
+        tuple(catalog.files.engine_path(f"{folder}/{file.name}") for file in files),
+        catalog.files.engine_path(f"{folder}/{FOLDERS_NAME}"),
+    )
+    with catalog.files.create(f"{folder}/{FOLDERS_NAME}") as sink:
+        catalog.engine.roll_up(view, sink)
+    with catalog.files.create(f"{folder}/{MANIFEST_NAME}") as sink:
+        sink.write(manifest.to_bytes())
+    source_id = source_row(catalog, bucket, config_id)
+    with catalog.state.write() as connection:
+        connection.execute(
+            insert(snapshots).values(
+                id=snapshot_id,
+                source_id=source_id,
+                identity=snapshot_id,
+                as_of=format_utc(as_of),
+                published_at=format_utc(catalog.clock.now()),
+                path=folder,
+                objects=len(rows),
+                size_bytes=None,
+                coverage={"versions": header.coverage.versions},
+                state="published",
+            )
+        )
+    return find_snapshot(catalog, snapshot_id)
+
+
+def _write(
+    catalog: Catalog,
+    folder: str,
+    name: str,
+    rows: list[Row],
+    schema: pa.Schema,
+    run_rows: int,
+    samples: list[str],
+) -> ObjectFile:
+    with catalog.files.create(f"{folder}/{name}") as sink:
+        writer = RunWriter(sink, schema, run_rows=run_rows)
+        for start in range(0, len(rows), run_rows):
+            piece = rows[start : start + run_rows]
+            arrays = [pa.array([r.get(f.name) for r in piece], f.type) for f in schema]
+            writer.add(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        written = writer.close()
+    samples.extend(written.samples)
+    return written.to_file(name, catalog.files.size_bytes(f"{folder}/{name}"))
