@@ -49,7 +49,9 @@ STATE_NAME = "state.db"
 TEMP_NAME = "tmp"
 
 # what a creation that was killed halfway may have left, besides the marker that it writes last
-_UNFINISHED = frozenset({STATE_NAME, f"{STATE_NAME}-wal", f"{STATE_NAME}-shm", TEMP_NAME})
+_UNFINISHED = frozenset(
+    {STATE_NAME, *(f"{STATE_NAME}-{end}" for end in ("wal", "shm", "journal")), TEMP_NAME}
+)
 
 
 @dataclass(slots=True)
@@ -129,6 +131,8 @@ def open_catalog(
         place.prepare()
     state = open_state(state_url or place.state_url, clock=clock)
     try:
+        # while it was not there, another process may have made it
+        marker_id = marker_id or _read_marker(place.files)
         catalog_id = bind_state(state, marker_id, place.files.location)
         if marker_id is None:
             _write_marker(place.files, catalog_id)
@@ -249,7 +253,8 @@ def _check_free(place: _Place, *, create: bool) -> None:
     else:
         others = []
     # the marker's own leftover, of a creation that was killed while writing it, may stay
-    others = [name for name in others if not name.startswith(f".{MARKER_NAME}.")]
+    # and the marker is there if another process has just made the same catalog
+    others = [n for n in others if n != MARKER_NAME and not n.startswith(f".{MARKER_NAME}.")]
     if others:
         raise CatalogError(
             f"`{place.files.location}` is not a catalog and not empty: `{others[0]}` is there",

@@ -15,6 +15,7 @@ from stocktake.state._upgrade import check_version
 
 BUSY_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 10
+_WAL_RETRY_S = 0.02
 
 
 def open_state(url: str, *, clock: Clock, busy_timeout_s: float = BUSY_TIMEOUT_S) -> State:
@@ -38,7 +39,7 @@ def open_state(url: str, *, clock: Clock, busy_timeout_s: float = BUSY_TIMEOUT_S
     """
     address = _parsed(url)
     if address.get_backend_name() == "sqlite":
-        engine = _sqlite_engine(address, busy_timeout_s)
+        engine = _sqlite_engine(address, busy_timeout_s, clock)
     else:
         engine = _postgres_engine(address, busy_timeout_s)
     state = State(engine, clock)
@@ -76,7 +77,7 @@ def _parsed(url: str) -> URL:
     return address
 
 
-def _sqlite_engine(address: URL, busy_timeout_s: float) -> Engine:
+def _sqlite_engine(address: URL, busy_timeout_s: float, clock: Clock) -> Engine:
     engine = create_engine(
         address.set(drivername="sqlite+pysqlite"),
         connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
@@ -89,7 +90,7 @@ def _sqlite_engine(address: URL, busy_timeout_s: float) -> Engine:
     def _settle(raw: sqlite3.Connection, _record: Any) -> None:
         # the driver's own BEGIN comes too late and never IMMEDIATE: transactions are ours
         raw.isolation_level = None
-        raw.execute("PRAGMA journal_mode = WAL")
+        _use_wal(raw, busy_timeout_s, clock)
         raw.execute("PRAGMA synchronous = FULL")
         raw.execute("PRAGMA foreign_keys = ON")
 
@@ -99,6 +100,24 @@ def _sqlite_engine(address: URL, busy_timeout_s: float) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _use_wal(raw: sqlite3.Connection, busy_timeout_s: float, clock: Clock) -> None:
+    """Switch to write-ahead logging.
+
+    SQLite's own time-out does not wait for this lock, so of two processes that make the same
+    database at once, one would fail.
+    """
+    deadline_s = clock.monotonic_s() + busy_timeout_s
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or clock.monotonic_s() >= deadline_s:
+                raise
+            clock.sleep(_WAL_RETRY_S)
+        else:
+            return
 
 
 def _postgres_engine(address: URL, busy_timeout_s: float) -> Engine:
