@@ -17,12 +17,12 @@ from stocktake import __version__
 from stocktake.cli._commands import BY_NAME, COMMANDS
 from stocktake.cli._declare import callback, new_app
 from stocktake.cli._help import DescribedGroup
+from stocktake.cli._interrupt import EXIT_INTERRUPTED, EXIT_TERMINATED, Interrupter
 from stocktake.cli._output import Output
 from stocktake.cli._run import Run
 from stocktake.errors import InterruptedRunError, StocktakeError, UsageError
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
-EXIT_TERMINATED = 128 + signal.SIGTERM
 _SUGGESTIONS = (
     re.compile(r"\(Possible options: ([^)]*)\)"),
     re.compile(r"Did you mean:? ([^?]*)\?"),
@@ -107,24 +107,38 @@ def run(args: Sequence[str], out: Output | None = None) -> int:
         return UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = InterruptedRunError.exit_code
+    except SystemExit as stop:  # SIGTERM
+        return stop.code if isinstance(stop.code, int) else StocktakeError.exit_code
     except BrokenPipeError:
         return _abandon_stdout(out)
     except Exception as error:  # noqa: BLE001  # boundary: nobody above can word it
         out.error(_unexpected(error))
         return StocktakeError.exit_code
     if code == InterruptedRunError.exit_code:
-        out.error(InterruptedRunError("interrupted; everything finished is kept"))
+        out.error(_interrupted())
     return code
 
 
 def main() -> NoReturn:
     """The console command."""
-    signal.signal(signal.SIGTERM, _on_terminate)
-    sys.exit(run(sys.argv[1:]))
+    out = Output()
+    Interrupter(lambda code: _last_words(out, code)).install()
+    code = run(sys.argv[1:], out)
+    if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        # the interpreter would wait for threads that wait for the network
+        out.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
-def _on_terminate(signum: int, frame: object) -> NoReturn:
-    sys.exit(EXIT_TERMINATED)  # as an exception, so that servers and temporary state are ended
+def _last_words(out: Output, code: int) -> None:
+    out.restore_terminal()
+    if code == EXIT_INTERRUPTED:
+        out.error(_interrupted())
+
+
+def _interrupted() -> InterruptedRunError:
+    return InterruptedRunError("interrupted; everything finished is kept")
 
 
 def _peek(args: Sequence[str], out: Output) -> None:

@@ -8,6 +8,7 @@ silently; times are ISO 8601 UTC; unknown is null; everything outside ASCII is e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -188,6 +189,17 @@ class Output:
             self._open_rows = False
             document = "\n  ]," + document.removeprefix("{")
         self.stdout.write(document + "\n")
+
+    def flush(self) -> None:
+        """Write out what is buffered; a reader that has gone does not matter any more."""
+        for stream in (self.stdout, self.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+
+    def restore_terminal(self) -> None:
+        """Show the cursor again, which a bar hides while it moves."""
+        if self.is_live:
+            self.stderr.write("\n\x1b[?25h")
 
     def _say(self, text: str) -> None:
         self.stdout.flush()
