@@ -7,7 +7,6 @@ DuckDB does by itself (unsorted copy and a roll-up of its own, from local files,
 from __future__ import annotations
 
 import argparse
-import glob
 import json
 import shutil
 import sys
@@ -66,7 +65,9 @@ def measure(rows: int, file_format: str, *, order: str, peers: bool, again: bool
         costs.append(ours)
         if again:
             make_report(root, rows, file_format, 2, order)
-            second = python("+ second report", "bench.tasks", "import_report", *arguments, STAMPS[2])
+            second = python(
+                "+ second report", "bench.tasks", "import_report", *arguments, STAMPS[2]
+            )
             costs.append(second)
     return costs
 
@@ -89,15 +90,30 @@ def main(argv: list[str] | None = None) -> int:
             for cost in costs:
                 output = json.loads(cost.output) if cost.output.startswith("{") else {}
                 phases = output.get("phase_s", {})
-                shown = " ".join(f"{name} {value:.1f}" for name, value in phases.items() if value > 0.05)
+                shown = " ".join(
+                    f"{name} {value:.1f}" for name, value in phases.items() if value > 0.05
+                )
                 lines.append(
-                    [cost.name, cost.wall_s, cost.cpu_s, f"{cost.rss_mb:.0f}",
-                     cost.ratio(costs[0]), shown]
+                    [
+                        cost.name,
+                        cost.wall_s,
+                        cost.cpu_s,
+                        f"{cost.rss_mb:.0f}",
+                        cost.ratio(costs[0]),
+                        shown,
+                    ]
                 )
                 results.append(
-                    {"rows": rows, "format": file_format, "order": chosen.order, "tool": cost.name,
-                     "wall_s": cost.wall_s, "cpu_s": cost.cpu_s, "rss_mb": cost.rss_mb,
-                     "phase_s": phases}
+                    {
+                        "rows": rows,
+                        "format": file_format,
+                        "order": chosen.order,
+                        "tool": cost.name,
+                        "wall_s": cost.wall_s,
+                        "cpu_s": cost.cpu_s,
+                        "rss_mb": cost.rss_mb,
+                        "phase_s": phases,
+                    }
                 )
             table(
                 f"{rows:,} rows, {file_format}, {chosen.order}",

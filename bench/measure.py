@@ -29,12 +29,10 @@ class Cost:
         return f"{self.cpu_s / other.cpu_s:.2f}x"
 
 
-def run(name: str, command: list[str], *, stdin: str | None = None) -> Cost:
+def run(name: str, command: list[str]) -> Cost:
     """Run to the end; raises if it fails."""
     started = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=open(stdin, "rb") if stdin else subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     output = process.stdout.read().decode() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -91,4 +89,6 @@ def keep(name: str, results: object) -> None:
     }
     rows = results if isinstance(results, list) else [results]
     plain = [asdict(row) if hasattr(row, "__dataclass_fields__") else row for row in rows]
-    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine, "results": plain}, indent=1))
+    (RESULTS / f"{name}.json").write_text(
+        json.dumps({"machine": machine, "results": plain}, indent=1)
+    )

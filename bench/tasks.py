@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import json
 import sys
 from pathlib import Path
@@ -25,6 +24,11 @@ def import_report(catalog: str, endpoint: str, report: str, date: str) -> dict[s
     return {**result.to_dict(), "calls": meter.calls}
 
 
+def _paths(pattern: str) -> list[str]:
+    folder, _, name = pattern.rpartition("/")
+    return sorted(str(path) for path in Path(folder).glob(name))
+
+
 def _options(endpoint: str) -> object:
     from stocktake.store import S3StoreOptions
 
@@ -38,7 +42,7 @@ def duckdb_import(files: str, out: str) -> dict[str, object]:
     Path(out).mkdir(parents=True, exist_ok=True)
     con = duckdb.connect(config={"memory_limit": "400MB", "threads": 2, "temp_directory": out})
     con.execute("SET preserve_insertion_order = false")
-    paths = sorted(glob.glob(files))
+    paths = _paths(files)
     con.execute(
         f"""COPY (
             SELECT url_decode(replace(key, '+', '%20')) AS key, size_bytes, last_modified, etag,
@@ -71,9 +75,9 @@ def isal_inflate(files: str) -> dict[str, object]:
     from isal import isal_zlib
 
     total = 0
-    for path in sorted(glob.glob(files)):
+    for path in _paths(files):
         inflater = isal_zlib.decompressobj(31)
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             while chunk := file.read(1 << 18):
                 total += len(inflater.decompress(chunk))
     return {"bytes": total}
@@ -100,7 +104,8 @@ def duckdb_diff(old: str, new: str) -> dict[str, object]:
         f"""SELECT count(*) FILTER (o.key IS NULL), count(*) FILTER (n.key IS NULL),
                 count(*) FILTER (o.etag <> n.etag OR o.size_bytes <> n.size_bytes)
             FROM (SELECT key, etag, size_bytes FROM read_parquet('{old}')) o
-            FULL JOIN (SELECT key, etag, size_bytes FROM read_parquet('{new}')) n ON o.key = n.key"""
+            FULL JOIN (SELECT key, etag, size_bytes FROM read_parquet('{new}')) n
+            ON o.key = n.key"""
     ).fetchall()[0]
     return {"new": row[0], "deleted": row[1], "modified": row[2]}
 

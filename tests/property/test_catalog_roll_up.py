@@ -157,7 +157,7 @@ def test_folder_that_only_a_marker_makes_is_there_and_empty(
 ) -> None:
     _, found = rolled(tmp_path, [{"key": "x/y/", "size_bytes": marker_size}], PLAIN)
     assert [(row["folder"], row["total_objects"], row["total_bytes"]) for row in found] == [
-        ("", 0, 0),
-        ("x/", 0, 0),
         ("x/y/", 0, 0),
+        ("x/", 0, 0),
+        ("", 0, 0),
     ]

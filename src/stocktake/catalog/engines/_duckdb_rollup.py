@@ -62,7 +62,8 @@ def _group_by_folder(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> None
             storage_class, objects, markers, size_bytes, newest, oldest
         FROM (
             SELECT dp, rooted, storage_class, count(*) FILTER (NOT marker) AS objects,
-                count(*) FILTER (marker) AS markers, sum(size_bytes) AS size_bytes,
+                count(*) FILTER (marker) AS markers,
+                sum(size_bytes) FILTER (NOT marker) AS size_bytes,
                 max(last_modified) FILTER (NOT marker) AS newest,
                 min(last_modified) FILTER (NOT marker) AS oldest
             FROM (
