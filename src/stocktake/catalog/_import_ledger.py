@@ -61,7 +61,8 @@ class ImportRun:
         snapshot_id: Of the snapshot it will publish.
         fence: Number of this holder.
         folder: Where the snapshot's files go, relative to the catalog.
-        previous_id: The newest published snapshot of the source, if any.
+        previous_id: The newest published snapshot of the source. None if there is none, or if this
+            report is older (forced): what changes from now to then is nobody's news.
         finished: Parts that an earlier run finished, by index.
     """
 
@@ -110,8 +111,9 @@ def begin_import(
             if known is not None:
                 return AlreadyPublished(known)
             newest = _newest(connection, source_id)
+            older = newest is not None and header.as_of < parse_utc(newest.as_of)
             if not force:
-                _refuse_stale(catalog, header, newest)
+                _refuse_stale(catalog, header, newest if older else None)
             row = _take_over(connection, catalog, source_id, header)
             finished = _finished_parts(connection, row["id"], parts)
     except IntegrityError as error:  # two began at the same instant: the unique index chose one
@@ -123,7 +125,7 @@ def begin_import(
         snapshot_id=row["snapshot_id"],
         fence=row["fence"],
         folder=folder,
-        previous_id=newest.id if newest is not None else None,
+        previous_id=newest.id if newest is not None and not older else None,
         finished=_still_there(catalog, folder, finished),
     )
 
@@ -268,18 +270,18 @@ def _newest(connection: Connection, source_id: str) -> Row[str, str] | None:
     ).first()
 
 
-def _refuse_stale(catalog: Catalog, header: SourceHeader, newest: Row[str, str] | None) -> None:
+def _refuse_stale(catalog: Catalog, header: SourceHeader, newer: Row[str, str] | None) -> None:
     if header.as_of > catalog.clock.now() + _FUTURE:
         raise StaleReportError(
             f"the report of {header.source_name} is of {format_utc(header.as_of)}, in the future",
             as_of=format_utc(header.as_of),
         )
-    if newest is not None and header.as_of < parse_utc(newest.as_of):
+    if newer is not None:
         raise StaleReportError(
             f"the report of {header.source_name} is of {format_utc(header.as_of)}, "
-            f"older than the newest snapshot ({newest.as_of})",
+            f"older than the newest snapshot ({newer.as_of})",
             as_of=format_utc(header.as_of),
-            newest=newest.as_of,
+            newest=newer.as_of,
         )
 
 

@@ -45,7 +45,7 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock) -
     if request.param == "sqlite":
         yield request.getfixturevalue("catalog")
         return
-    url = request.getfixturevalue("postgres_url")
+    url = request.getfixturevalue("postgres").new_database()
     with open_catalog(str(tmp_path / "pg"), create=True, state_url=url, clock=clock) as catalog:
         yield catalog
 
