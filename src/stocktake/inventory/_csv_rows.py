@@ -7,6 +7,7 @@ are ordinary characters; a newline or carriage return ends a row unless it stand
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,23 +36,42 @@ def last_row_end(data: bytes) -> int:
     return cut + 1 if quotes % 2 == 0 else _scan(data, cut + 1)
 
 
-def read_row(data: bytes, start: int, stop: int) -> tuple[list[bytes], int] | None:
-    """The fields of the row at `start` and where the next begins.
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """One row of CSV text.
+
+    Attributes:
+        fields: Its values, unquoted.
+        end: Where the next row begins.
+        odd_quotes: A quote stands in an unquoted field, or something follows a closing one: an open
+            quote may have swallowed other rows.
+    """
+
+    fields: list[bytes]
+    end: int
+    odd_quotes: bool
+
+
+def read_row(data: bytes, start: int, stop: int) -> CsvRow | None:
+    """The row at `start`.
 
     None if it does not end before `stop`: a quote stays open, or there is more of it.
     """
     fields = []
+    odd_quotes = False
     at = start
     while (field := _FIELD.match(data, at, stop)) is not None:
-        quoted = field["quoted"]
+        quoted, rest, bare = field.group("quoted", "rest", "bare")
         if quoted is None:
-            fields.append(field["bare"] or b"")
+            fields.append(bare or b"")
+            odd_quotes = odd_quotes or b'"' in fields[-1]
         else:
-            fields.append(quoted.replace(b'""', b'"') + field["rest"])
+            fields.append(quoted.replace(b'""', b'"') + rest)
+            odd_quotes = odd_quotes or bool(rest)
         at = field.end()
         if field["end"] != b",":
             cut_short = not field["end"] and at < len(data)
-            return None if cut_short else (fields, at)
+            return None if cut_short else CsvRow(fields, at, odd_quotes)
     return None
 
 

@@ -21,19 +21,23 @@ from stocktake.model import object_schema
 _INT64_MAX = 2**63 - 1
 _BROKEN_ROW_BYTES_MAX = 64 << 10
 _SIZE = re.compile(r"-?[0-9]+|0[xX][0-9a-fA-F]{1,16}")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 BadRows: TypeAlias = list[tuple[str, str]]
 Refuse: TypeAlias = Callable[[pacsv.InvalidRow], str]
 
 
-def parse_tolerant(data: bytes, layout: CsvLayout) -> tuple[dict[str, pa.Array], BadRows]:
+def parse_tolerant(
+    data: bytes, layout: CsvLayout, *, by_row: bool = False
+) -> tuple[dict[str, pa.Array], BadRows]:
     """Typed columns of a block of whole rows, and the rows or values that could not be read.
 
     Rows with another number of fields are left out. Key stays binary. Order as in the block.
+    `by_row` is for text with an open quote.
     """
     bad: BadRows = []
-    texts = _text_columns(data, layout, bad)
+    texts = (_by_row if by_row else _text_columns)(data, layout, bad)
     schema = object_schema(layout.output)
     columns: dict[str, pa.Array] = {}
     for name in layout.output:
@@ -56,13 +60,16 @@ def parse_tolerant(data: bytes, layout: CsvLayout) -> tuple[dict[str, pa.Array],
 def rows_refused(data: bytes, bad: BadRows) -> Refuse | None:
     """What makes pyarrow leave out rows of another width, noting them in `bad`.
 
-    None if the text is not UTF-8: pyarrow fails, noisily, to hand such a row over. Without a
-    refuser such a row fails the parse.
+    One of several lines fails the parse: an open quote may have swallowed other rows. None if the
+    text is not UTF-8: pyarrow fails, noisily, to hand such a row over; without a refuser such a row
+    fails the parse too.
     """
 
     def refuse(row: pacsv.InvalidRow) -> str:
-        bad.append((row.text, f"{row.actual_columns} fields instead of {row.expected_columns}"))
-        return "skip"
+        if not _LINE_END.search(row.text.encode()):
+            bad.append((row.text, _width(row.actual_columns, row.expected_columns)))
+            return "skip"
+        return "error"
 
     try:
         data.decode()
@@ -96,8 +103,8 @@ def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, lis
 def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[bytes]]:
     """Row by row, for text whose quoting is broken.
 
-    A row that is not right may have swallowed others through an open quote, so the search for the
-    next one starts at the next line.
+    A row of another width with odd quotes may have swallowed others through an open one, so the
+    search for the next starts at the next line.
     """
     columns: dict[str, list[bytes]] = {name: [] for name in layout.output}
     position = {name: layout.columns.index(name) for name in layout.output}
@@ -105,20 +112,27 @@ def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[byte
     at = 0
     while at < len(data):
         row = read_row(data, at, min(at + _BROKEN_ROW_BYTES_MAX, len(data)))
-        if row is not None and len(row[0]) == width:
-            fields, at = row
+        if row is not None and len(row.fields) == width:
             for name, index in position.items():
-                columns[name].append(fields[index])
+                columns[name].append(row.fields[index])
+            at = row.end
             continue
-        line_end = data.find(b"\n", at) + 1 or len(data)
-        text = data[at:line_end].decode("utf-8", "backslashreplace").rstrip("\r\n")
+        end = row.end if row is not None and not row.odd_quotes else _line_end(data, at)
+        text = data[at:end].decode("utf-8", "backslashreplace").rstrip("\r\n")
         if text:
-            reason = (
-                "a quote is open" if row is None else f"{len(row[0])} fields instead of {width}"
-            )
+            reason = "a quote is open" if row is None else _width(len(row.fields), width)
             bad.append((text, reason))
-        at = line_end
+        at = end
     return columns
+
+
+def _line_end(data: bytes, start: int) -> int:
+    line = _LINE_END.search(data, start)
+    return line.end() if line else len(data)
+
+
+def _width(fields: int, expected: int) -> str:
+    return f"{fields} fields instead of {expected}"
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,5 @@
+"""Fuzz: any text as a CSV part. See `fuzzing.py`."""
+
+from fuzzing import run
+
+run("csv")

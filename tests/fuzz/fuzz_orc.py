@@ -1,0 +1,5 @@
+"""Fuzz: any bytes as an ORC part. See `fuzzing.py`."""
+
+from fuzzing import run
+
+run("orc")

@@ -1,0 +1,5 @@
+"""Fuzz: any bytes as a Parquet part. See `fuzzing.py`."""
+
+from fuzzing import run
+
+run("parquet")
