@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, running_postgres
 
-from stocktake.store import RetryPolicy
 from stocktake.testing import (
     FakeS3,
     Server,
@@ -27,7 +26,6 @@ from stocktake.testing import (
 
 REPOSITORY = Path(__file__).parents[1]
 SERVERS = REPOSITORY / ".servers"
-QUICK = RetryPolicy(attempts_max=4, base_s=0.01, cap_s=0.05)
 
 # a busy machine is no failure; CI tries the same examples every time, a developer's run new ones
 settings.register_profile(
