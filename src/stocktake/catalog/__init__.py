@@ -7,8 +7,12 @@ Never: reading reports or talking to S3 itself; rows per object in the control d
 
 from stocktake.catalog._catalog import Catalog, open_catalog, snapshot_folder
 from stocktake.catalog._compare import CHANGE_KINDS, DiffResult, DiffSummary, diff_snapshots
+from stocktake.catalog._console import SqlResult, run_sql
+from stocktake.catalog._export import ExportFormat, folder_batches, object_batches, write_rows
+from stocktake.catalog._export_ncdu import write_ncdu
 from stocktake.catalog._files import CatalogFiles
 from stocktake.catalog._format import SnapshotManifest, SnapshotStats
+from stocktake.catalog._iceberg import publish_iceberg
 from stocktake.catalog._import import (
     DELETION_MARGIN,
     ImportOptions,
@@ -51,11 +55,13 @@ from stocktake.catalog._snapshots import (
     pin_snapshot,
     snapshot_json,
 )
+from stocktake.catalog.engines._protocol import DIFF, QueryLimits
 
 __all__ = [
     "ALL_EVIDENCE",
     "CHANGE_KINDS",
     "DELETION_MARGIN",
+    "DIFF",
     "PAGE_ROWS_MAX",
     "Catalog",
     "CatalogFiles",
@@ -64,6 +70,7 @@ __all__ = [
     "DiffResult",
     "DiffSummary",
     "Evidence",
+    "ExportFormat",
     "Extreme",
     "ImportOptions",
     "ImportResult",
@@ -72,11 +79,13 @@ __all__ = [
     "Origin",
     "Page",
     "PageRequest",
+    "QueryLimits",
     "RetentionPlan",
     "RetentionPolicy",
     "Snapshot",
     "SnapshotManifest",
     "SnapshotStats",
+    "SqlResult",
     "by_extension",
     "by_storage_class",
     "delete_snapshot",
@@ -85,6 +94,7 @@ __all__ = [
     "find_duplicates",
     "find_object",
     "find_snapshot",
+    "folder_batches",
     "folder_figures",
     "folder_tree",
     "import_receipt",
@@ -93,13 +103,18 @@ __all__ = [
     "list_children",
     "list_objects",
     "list_snapshots",
+    "object_batches",
     "open_catalog",
     "pin_snapshot",
+    "publish_iceberg",
     "retain",
+    "run_sql",
     "search",
     "snapshot_folder",
     "snapshot_json",
     "top_objects",
     "usage",
     "use_snapshot",
+    "write_ncdu",
+    "write_rows",
 ]

@@ -22,7 +22,7 @@ app = new_app("Write views to files.")
         "stocktake export --format ncdu | ncdu -f-",
     ),
 )
-def export(
+def export(  # noqa: PLR0913 - one parameter per option
     run: Run,
     target: Target = "",
     *,
@@ -39,13 +39,30 @@ def export(
     old: Annotated[
         str, typer.Option("--old", metavar="REF", help="For --view diff: the older snapshot.")
     ] = "previous",
+    versions: Annotated[
+        bool, typer.Option("--versions", help="All versions and delete markers.")
+    ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option("--spreadsheet-safe", help="CSV: no text that a spreadsheet would run."),
+    ] = False,
 ) -> int:
     """Write objects, folders or changes as CSV, NDJSON or Parquet, or the tree for ncdu.
 
-    A file is there whole or not at all.
+    A file is there whole or not at all. Rows come in key order and hold every column.
 
-    JSON (with --out FILE): {source, view, format, path, rows, size_bytes}.
+    JSON (with --out FILE): {source, prefix, view, format, path, rows, size_bytes}.
     """
     from stocktake.cli._export_work import ExportRequest, write_export
 
-    return write_export(run, ExportRequest(target, view, file_format, out, snapshot, old))
+    request = ExportRequest(
+        target=target,
+        view=view,
+        file_format=file_format,
+        path=out,
+        snapshot=snapshot,
+        old=old,
+        versions=versions,
+        spreadsheet_safe=spreadsheet_safe,
+    )
+    return write_export(run, request)

@@ -40,10 +40,11 @@ def sql(
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Stop after so long.")
     ] = 60.0,
 ) -> int:
-    """Ask a question in SQL (DuckDB's) over the views objects, folders, snapshots and diff(a, b).
+    """Ask a question in SQL (DuckDB's) over the snapshots.
 
-    The sandbox reads the catalog and nothing else: no files, no network, no settings. Rows, time
-    and memory are limited.
+    Views: objects (current ones), object_versions, folders, undecodable, snapshots; diff('a', 'b')
+    and objects_at('a') take references of snapshots. The sandbox reads the catalog and nothing
+    else: no files, no network, no settings. Rows, time and memory are limited.
 
     JSON: {source, columns: [{name, type}], rows: [{column: value}], truncated}.
     """
