@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -30,11 +31,16 @@ VERSIONED = ("key", "version_id", "is_latest", "is_delete_marker", *PLAIN[1:])
 DAY = datetime(2026, 11, 20, 1, tzinfo=UTC)
 
 
+def naive(*parts: int) -> datetime:
+    """A time as the catalog's files hold it: UTC without saying so."""
+    return datetime(*parts, tzinfo=UTC).replace(tzinfo=None)
+
+
 def row(key: str, size_bytes: int | None = 1, **more: Any) -> Row:
     """One object; `etag`, `last_modified` and `storage_class` have values unless given."""
     known = {
-        "etag": f"{abs(hash((key, size_bytes))):032x}"[:32],
-        "last_modified": datetime(2026, 1, 1),
+        "etag": hashlib.md5(f"{key} {size_bytes}".encode()).hexdigest(),
+        "last_modified": naive(2026, 1, 1),
         "storage_class": "STANDARD",
     }
     return {"key": key, "size_bytes": size_bytes, **known, **more}

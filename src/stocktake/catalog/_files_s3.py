@@ -11,8 +11,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, BinaryIO, cast
 
-from stocktake.clock import Clock, parse_utc
-from stocktake.errors import CatalogCorruptError, CatalogError, ObjectNotFoundError
+from stocktake.clock import Clock
+from stocktake.errors import (
+    CatalogCorruptError,
+    CatalogError,
+    ObjectNotFoundError,
+    UnsupportedOperationError,
+)
 from stocktake.model import S3Url
 from stocktake.store import ByteRange, ListQuery, MultipartUpload, Store, iter_listing
 
@@ -95,13 +100,17 @@ class S3Files:
             raise self._missing(path) from error
 
     def remove_leftovers(self, clock: Clock) -> list[str]:
-        """Abort multipart uploads below the prefix that nobody finished within a day."""
-        answer = self._store.describe("ListMultipartUploads", self._bucket, Prefix=self._prefix)
+        """Abort multipart uploads below the prefix that nobody finished within a day.
+
+        Of a store that cannot list them, none.
+        """
+        try:
+            answer = self._store.describe("ListMultipartUploads", self._bucket, Prefix=self._prefix)
+        except UnsupportedOperationError:
+            return []
         removed = []
         for upload in answer.get("Uploads", []):
-            started = upload["Initiated"]
-            begun = parse_utc(started) if isinstance(started, str) else started
-            if clock.now() - begun > _ABANDONED_AFTER:
+            if clock.now() - upload["Initiated"] > _ABANDONED_AFTER:
                 key, upload_id = upload["Key"], upload["UploadId"]
                 self._store.begin_upload(self._bucket, key, upload_id=upload_id).abort()
                 removed.append(str(key).removeprefix(self._prefix))

@@ -122,9 +122,7 @@ def test_an_old_database_is_copied_then_migrated(
         assert raw.execute("select version_num from alembic_version").fetchall() == [("0001",)]
 
 
-def test_a_failed_migration_changes_nothing(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_failed_migration_changes_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     path = tmp_path / "state.db"
     old_database(f"sqlite:///{path}")
     request.getfixturevalue("next_version")
