@@ -162,7 +162,9 @@ def _macro(name: str, arguments: tuple[str, ...], selects: dict[tuple[str, ...],
             for argument, text in zip(arguments, values, strict=True)
         )
         cases.append(f"WHEN {equal} THEN {_literal(view)}")
-    wrong = f"error({_literal(f'{name}() takes snapshot references written as texts')})"
+    text = _literal(f"{name}() takes snapshot references written as texts")
+    # without an argument in it, DuckDB raises the error when it creates the macro
+    wrong = f"error({text} || left(coalesce({arguments[0]}::VARCHAR, ''), 0))"
     choice = f"CASE {' '.join(cases)} ELSE {wrong} END" if cases else wrong
     statements.append(
         f"CREATE MACRO {name}({', '.join(arguments)}) AS TABLE SELECT * FROM query_table({choice})"
