@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._coverage import common_coverage
+from stocktake.catalog._parquet import parquet_writer
 from stocktake.catalog._ranges import prefix_range
 from stocktake.catalog._snapshots import Snapshot
 from stocktake.catalog.engines._protocol import DIFF, DiffRules, QueryLimits, SnapshotView
@@ -220,9 +221,7 @@ def write_changes(
 
 def _writer(stack: ExitStack, catalog: Catalog, path: str) -> pq.ParquetWriter:
     sink = stack.enter_context(catalog.files.create(path))
-    return stack.enter_context(
-        pq.ParquetWriter(sink, DIFF, compression="zstd", compression_level=1)
-    )
+    return stack.enter_context(parquet_writer(sink, DIFF, compression="zstd", compression_level=1))
 
 
 def _opened(catalog: Catalog, path: str) -> list[str]:

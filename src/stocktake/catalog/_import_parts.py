@@ -152,7 +152,7 @@ class _LazyFile:
             return
         if self._writer is None:
             self._sink = stack.enter_context(self._catalog.files.create(self._path))
-            self._writer = RunWriter(self._sink, self._schema)
+            self._writer = stack.enter_context(RunWriter(self._sink, self._schema))
         self._writer.add(batch)
 
     def finish(self) -> None:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stocktake.catalog._format import ObjectFile, RowGroup
+from stocktake.catalog._parquet import give_up
 from stocktake.model import EXTRA_PREFIX
 
 ROW_GROUP_ROWS = 16_384
@@ -61,6 +62,7 @@ class WrittenRows:
 class RunWriter:
     """Writes batches as sorted runs into one Parquet file.
 
+    As a context manager it gives the file up if the block ends without `close`.
     Memory: about three runs (15 MB each for ordinary keys) and the Parquet writer's row group.
     """
 
@@ -73,6 +75,13 @@ class RunWriter:
         self._last_key: str | None = None
         self._written = WrittenRows()
         self._writer = pq.ParquetWriter(sink, schema, **parquet_options(schema))
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the file up, unless it was closed."""
+        give_up(self._writer)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take over a batch of the writer's schema."""

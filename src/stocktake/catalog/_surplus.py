@@ -94,8 +94,7 @@ def _rewrite(
         "read_parquet(?, hive_partitioning=false, file_row_number=true)"
     )
     limits = QueryLimits(rows_max=file.rows, timeout_s=_REWRITE_TIMEOUT_S)
-    with catalog.files.create(path) as sink:
-        writer = RunWriter(sink, schema)
+    with catalog.files.create(path) as sink, RunWriter(sink, schema) as writer:
         for batch in catalog.engine.query(statement, [[view.paths[index]]], limits):
             at = batch.column("file_row_number").to_numpy()
             cleaned = _cleaned(batch, np.isin(at, rows[drop]), np.isin(at, rows[~drop]))

@@ -89,7 +89,7 @@ def test_result_is_one_json_document_and_is_kept_as_the_receipt(catalog: Catalog
         "read", "recheck", "deduplicate", "folders", "compare", "publish",
     }  # fmt: skip
     with catalog.state.read() as connection:
-        receipts = connection.execute(select(imports.c.receipt).order_by(imports.c.id)).scalars()
+        receipts = connection.execute(select(imports.c.receipt).order_by(imports.c.as_of)).scalars()
         receipt = list(receipts)[-1]
     assert receipt["snapshot_id"] == result.snapshot_id
     assert receipt["stats"] == shown["stats"]
