@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlalchemy import insert, select
 
 from stocktake.catalog import Catalog, Snapshot, find_snapshot, snapshot_folder
 from stocktake.catalog._format import (
+    FOLDERS,
     FOLDERS_NAME,
     MANIFEST_NAME,
     ObjectFile,
@@ -19,7 +21,6 @@ from stocktake.catalog._format import (
     SnapshotStats,
 )
 from stocktake.catalog._runs import RunWriter
-from stocktake.catalog.engines._protocol import SnapshotView
 from stocktake.clock import format_utc
 from stocktake.model import Coverage, SourceHeader, SourceKind, new_id, object_schema
 from stocktake.state import snapshots, sources
@@ -44,6 +45,90 @@ def row(key: str, size_bytes: int | None = 1, **more: Any) -> Row:
         "storage_class": "STANDARD",
     }
     return {"key": key, "size_bytes": size_bytes, **known, **more}
+
+
+def objects_now(
+    rows: Sequence[Row], columns: Sequence[str], excluded: Sequence[str] = ()
+) -> list[Row]:
+    """The rows that count, by the rules of the format in plain Python; absent columns None."""
+    found = []
+    for given in rows:
+        known = {name: given.get(name) if name in columns else None for name in VERSIONED}
+        key = known["key"]
+        if "is_latest" in columns and (not known["is_latest"] or known["is_delete_marker"]):
+            continue
+        if key.startswith(tuple(excluded)) or (key.endswith("/") and not known["size_bytes"]):
+            continue
+        found.append(known)
+    return found
+
+
+def folders_of(
+    rows: Sequence[Row], columns: Sequence[str], excluded: Sequence[str] = ()
+) -> pa.Table:
+    """`folders.parquet`, by looking at every ancestor of every key."""
+    figures: dict[str, Row] = {"": _no_figures()}
+    counted = {id(r): r for r in rows}
+    current = objects_now(rows, columns, excluded)
+    markers = [
+        {"key": r["key"]}
+        for r in counted.values()
+        if r["key"].endswith("/")
+        and not r.get("size_bytes")
+        and not r["key"].startswith(tuple(excluded))
+        and ("is_latest" not in columns or (r["is_latest"] and not r["is_delete_marker"]))
+    ]
+    for known in [*current, *markers]:
+        key = known["key"]
+        ancestors = ["", *(key[: n + 1] for n, char in enumerate(key) if char == "/")]
+        for folder in ancestors:
+            own = figures.setdefault(folder, _no_figures())
+            if "size_bytes" in known:
+                own["all"].append(known)
+                if folder == ancestors[-1]:
+                    own["direct"].append(known)
+    parents = [f[: f[:-1].rfind("/") + 1] for f in figures if f]
+    table = [
+        {
+            "folder": folder,
+            "parent": folder[: folder[:-1].rfind("/") + 1] if folder else None,
+            "depth": folder.count("/"),
+            "direct_objects": len(own["direct"]),
+            "direct_bytes": _bytes(own["direct"], columns),
+            "total_objects": len(own["all"]),
+            "total_bytes": _bytes(own["all"], columns),
+            "newest": max(
+                (r["last_modified"] for r in own["all"] if r["last_modified"]), default=None
+            ),
+            "child_folders": parents.count(folder),
+            "bytes_by_class": _by_class(own["all"]),
+        }
+        for folder, own in figures.items()
+    ]
+    table.sort(key=lambda r: ((r["parent"] is not None, r["parent"] or ""), r["folder"]))
+    classes = sorted({name for r in table for name in r["bytes_by_class"]})
+    struct = pa.struct([pa.field(name, pa.int64()) for name in classes])
+    schema = FOLDERS.append(pa.field("bytes_by_class", struct)) if classes else FOLDERS
+    return pa.Table.from_pylist(table, schema)
+
+
+def _no_figures() -> Row:
+    return {"direct": [], "all": []}
+
+
+def _bytes(objects: list[Row], columns: Sequence[str]) -> int | None:
+    sizes = [r["size_bytes"] for r in objects if r["size_bytes"] is not None]
+    if "size_bytes" not in columns or (objects and not sizes):
+        return None
+    return sum(sizes)
+
+
+def _by_class(objects: list[Row]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for r in objects:
+        if r["storage_class"] is not None and r["size_bytes"] is not None:
+            found[r["storage_class"]] = found.get(r["storage_class"], 0) + r["size_bytes"]
+    return found
 
 
 def source_row(catalog: Catalog, bucket: str, config_id: str) -> str:
@@ -115,13 +200,8 @@ def publish(
         stats=SnapshotStats(len(rows), None, len(rows), 0),
         quantiles=tuple(sorted({r["key"] for r in rows})[2::5]),
     )
-    view = SnapshotView(
-        manifest,
-        tuple(catalog.files.engine_path(f"{folder}/{file.name}") for file in files),
-        catalog.files.engine_path(f"{folder}/{FOLDERS_NAME}"),
-    )
     with catalog.files.create(f"{folder}/{FOLDERS_NAME}") as sink:
-        catalog.engine.roll_up(view, sink)
+        pq.write_table(folders_of(rows, schema.names, excluded), sink)
     with catalog.files.create(f"{folder}/{MANIFEST_NAME}") as sink:
         sink.write(manifest.to_bytes())
     source_id = source_row(catalog, bucket, config_id)

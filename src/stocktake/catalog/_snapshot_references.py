@@ -19,7 +19,8 @@ from stocktake.errors import AmbiguousSnapshotError, InvalidQueryError, Snapshot
 _LATEST = re.compile(r"latest(?:~(\d{1,6}))?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})Z")
-_ID = re.compile(r"(?:snp_)?[0-9a-hjkmnp-tv-z]+")
+# ids begin with the time, so for centuries with a 0: words are not taken for beginnings of ids
+_ID = re.compile(r"(?:snp_|0)[0-9a-hjkmnp-tv-z]*")
 _CANDIDATES_SHOWN = 10
 
 
