@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stocktake.catalog._format import FOLDERS
+from stocktake.catalog.engines import _duckdb_rollup
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections, DuckDbSettings
 from stocktake.catalog.engines._duckdb_rollup import roll_up
 from stocktake.catalog.engines._protocol import RollUp
@@ -161,3 +163,24 @@ def test_folder_that_only_a_marker_makes_is_there_and_empty(
         ("x/", 0, 0),
         ("", 0, 0),
     ]
+
+
+@given(content=unique_rows(min_size=1, max_size=12))
+@quick
+def test_folders_are_the_same_however_many_key_ranges_they_are_made_from(
+    tmp_path: Path, content: list[Row]
+) -> None:
+    whole, once = rolled(tmp_path, content, PLAIN)
+    view, _ = write_parts(tmp_path, split(content, 2), PLAIN)
+    quantiles = tuple(sorted({row["key"] for row in content}))
+    stats = replace(view.manifest.stats, rows=len(content))
+    view = replace(view, manifest=replace(view.manifest, quantiles=quantiles, stats=stats))
+    sink = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_duckdb_rollup, "_ROWS_PER_RANGE", 1)
+        pieces = roll_up(DuckDbConnections(DuckDbSettings(threads=1)), view, sink)
+    assert pieces == whole
+    found = pq.read_table(io.BytesIO(sink.getvalue())).to_pylist()
+    for row in found:
+        row["bytes_by_class"] = {k: v for k, v in row.pop("bytes_by_class", {}).items() if v}
+    assert found == once

@@ -6,19 +6,22 @@ from folder to folder.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stocktake.catalog._folder_tree import FolderTree
 from stocktake.catalog._format import folders_schema
+from stocktake.catalog._parquet import parquet_writer
+from stocktake.catalog._ranges import KeyRange, files_in_range, plan_ranges
 from stocktake.catalog._runs import ROW_GROUP_ROWS
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
 from stocktake.catalog.engines._duckdb_fragments import (
     columns,
+    in_range,
     is_current,
     is_excluded,
     is_folder_marker,
@@ -30,34 +33,78 @@ from stocktake.clock import format_utc
 from stocktake.errors import CatalogError
 
 _BATCH_ROWS = 65_536
-INT64_MAX = 2**63 - 1
+_ROWS_PER_RANGE = 8_000_000
+_INT64_MAX = 2**63 - 1
 
 _FIGURES = ("size_bytes", "last_modified", "storage_class")
-
-# parse_dirpath drops the last slash and cannot tell '/' from '//': hence `rooted`, and key = '/'
 
 
 def roll_up(connections: DuckDbConnections, view: SnapshotView, sink: BinaryIO) -> RollUp:
     """Write `folders.parquet` and return the totals.
 
-    Memory: the engine's limit, beyond which it spills, and a batch of folders.
+    Works from the last key range to the first. Memory: the folders of 8 M rows within the engine's
+    limit, beyond which it spills, and a batch of the tree.
     """
-    with connections.separate() as con:
-        _group_by_folder(con, view)
-        classes = _sized_classes(con)
-        sizes_known = "size_bytes" in view.manifest.header.columns
-        totals = _totals(con, view)
-        folders = _write(con, classes, sink, sizes_known=sizes_known)
-    return RollUp(folders, totals)
-
-
-def _group_by_folder(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> None:
-    """Make `by_folder`: figures of the objects directly in each folder, by storage class."""
     manifest = view.manifest
+    ranges = plan_ranges(manifest.quantiles, manifest.stats.rows, _ROWS_PER_RANGE)
+    with connections.separate() as con:
+        classes = _sized_classes(con, view)
+        sizes_known = "size_bytes" in manifest.header.columns
+        tree = FolderTree(classes, sizes_known=sizes_known)
+        schema = folders_schema(classes if sizes_known else [])
+        con.execute(_TOTALS)
+        folders = 0
+        with parquet_writer(sink, schema, **_PARQUET_OPTIONS) as writer:
+            for key_range in reversed(ranges):
+                _group_by_folder(con, view, key_range)
+                _add_totals(con, view)
+                for rows in _descending(con, key_range):
+                    done = tree.add(rows)
+                    folders += done.num_rows
+                    writer.write_table(done, row_group_size=ROW_GROUP_ROWS)
+            last = tree.finish()
+            writer.write_table(last, row_group_size=ROW_GROUP_ROWS)
+        totals = {**_totals(con, view), **_outside_current(con, view)}
+    return RollUp(folders + last.num_rows, totals)
+
+
+_PARQUET_OPTIONS = {"compression": "zstd", "compression_level": 1, "use_dictionary": ["depth"]}
+
+_TOTALS = """
+    CREATE TEMP TABLE totals (storage_class VARCHAR, objects HUGEINT, markers HUGEINT,
+        size_bytes HUGEINT, newest TIMESTAMP_MS, oldest TIMESTAMP_MS);
+    CREATE TEMP TABLE carried (folder VARCHAR, storage_class VARCHAR, objects BIGINT,
+        size_bytes BIGINT, newest TIMESTAMP_MS)
+"""
+
+
+def _sized_classes(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> list[str]:
+    """Every storage class of a current object with a known size, sorted."""
+    manifest = view.manifest
+    rows = con.execute(
+        f"""
+        SELECT DISTINCT storage_class FROM (
+            SELECT {columns(manifest, ("storage_class", "size_bytes"))} FROM {objects_table(view)}
+            WHERE {is_current(manifest)})
+        WHERE storage_class IS NOT NULL AND size_bytes IS NOT NULL ORDER BY 1
+        """,
+        table_parameters(view),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def _group_by_folder(
+    con: duckdb.DuckDBPyConnection, view: SnapshotView, key_range: KeyRange
+) -> None:
+    """Make `by_folder`: figures of the range's objects in each folder, by storage class."""
+    manifest = view.manifest
+    paths = [view.paths[index] for index in files_in_range(manifest.files, key_range)]
+    inside, bounds = in_range(key_range)
     excluded, prefixes = is_excluded(manifest)
+    # parse_dirpath drops the last slash and cannot tell '/' from '//': hence `rooted` and key = '/'
     con.execute(
         f"""
-        CREATE TEMP TABLE by_folder AS
+        CREATE OR REPLACE TEMP TABLE by_folder AS
         SELECT CASE WHEN dp <> '' THEN dp || '/' WHEN rooted THEN '/' ELSE '' END AS folder,
             storage_class, objects, markers, size_bytes, newest, oldest
         FROM (
@@ -70,58 +117,59 @@ def _group_by_folder(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> None
                 SELECT CASE WHEN key = '/' THEN '' ELSE parse_dirpath(key, 'forward_slash') END
                     AS dp, starts_with(key, '/') AS rooted, {is_folder_marker(manifest)} AS marker,
                     {columns(manifest, _FIGURES)}
-                FROM {objects_table(view)}
-                WHERE {is_current(manifest)} AND NOT ({excluded}))
+                FROM {objects_table(view, paths)}
+                WHERE {inside} AND {is_current(manifest)} AND NOT ({excluded}))
             GROUP BY dp, rooted, storage_class)
         """,
-        [*table_parameters(view), *prefixes],
+        [*table_parameters(view, paths), *bounds, *prefixes],
     )
 
 
-def _sized_classes(con: duckdb.DuckDBPyConnection) -> list[str]:
-    rows = con.execute(
-        "SELECT storage_class FROM by_folder WHERE storage_class IS NOT NULL AND objects > 0 "
-        "AND size_bytes IS NOT NULL GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    return [str(row[0]) for row in rows]
+def _descending(con: duckdb.DuckDBPyConnection, key_range: KeyRange) -> Iterator[pa.Table]:
+    """Rows of DIRECT in descending order of folder.
 
-
-def _write(
-    con: duckdb.DuckDBPyConnection, classes: list[str], sink: BinaryIO, *, sizes_known: bool
-) -> int:
-    tree = FolderTree(classes, sizes_known=sizes_known)
-    direct = con.sql(
-        "SELECT folder, storage_class, CAST(objects AS BIGINT) AS objects, "
-        "CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM by_folder ORDER BY folder DESC"
+    A folder that is smaller than every key of the range has objects in a smaller range too (it is
+    an ancestor of the range's lower bound): its rows are carried over to that one.
+    """
+    low = key_range[0] or ""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE direct AS
+        SELECT folder, storage_class, CAST(objects AS BIGINT) AS objects,
+            CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM by_folder
+        UNION ALL SELECT * FROM carried
+        """
     )
-    rows: int = 0
-    schema = folders_schema(classes if sizes_known else [])
-    options = {"compression": "zstd", "compression_level": 1, "use_dictionary": ["depth"]}
-    with pq.ParquetWriter(sink, schema, **options) as writer:
-        for batch in direct.to_arrow_reader(_BATCH_ROWS):
-            done = tree.add(pa.Table.from_batches([batch]))
-            rows += done.num_rows
-            writer.write_table(done, row_group_size=ROW_GROUP_ROWS)
-        last = tree.finish()
-        writer.write_table(last, row_group_size=ROW_GROUP_ROWS)
-    return rows + int(last.num_rows)
+    con.execute("DELETE FROM carried")
+    con.execute("INSERT INTO carried SELECT * FROM direct WHERE folder < ?", [low])
+    rows = con.sql("SELECT * FROM direct WHERE folder >= ? ORDER BY folder DESC", params=[low])
+    for batch in rows.to_arrow_reader(_BATCH_ROWS):
+        yield pa.Table.from_batches([batch])
+
+
+def _add_totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> None:
+    con.execute(
+        "INSERT INTO totals SELECT storage_class, sum(objects), sum(markers), sum(size_bytes), "
+        "max(newest), min(oldest) FROM by_folder GROUP BY storage_class"
+    )
+    size = con.execute("SELECT sum(size_bytes) FROM totals").fetchall()[0][0]
+    if size is not None and size > _INT64_MAX:
+        raise CatalogError(
+            f"the objects of {view.manifest.header.source_name} sum up to more than 2^63 bytes",
+            hint="a size in the report must be wrong: stocktake inventory verify",
+        )
 
 
 def _totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict[str, Any]:
     """Figures of the whole snapshot, named as in `SnapshotStats`."""
     row = con.execute(
         "SELECT coalesce(sum(objects), 0), sum(size_bytes), coalesce(sum(markers), 0), "
-        "min(oldest), max(newest) FROM by_folder"
+        "min(oldest), max(newest) FROM totals"
     ).fetchall()[0]
     classes = con.execute(
-        "SELECT storage_class, sum(objects), sum(size_bytes) FROM by_folder "
+        "SELECT storage_class, sum(objects), sum(size_bytes) FROM totals "
         "WHERE storage_class IS NOT NULL AND objects > 0 GROUP BY 1 ORDER BY 1"
     ).fetchall()
-    if row[1] is not None and row[1] > INT64_MAX:
-        raise CatalogError(
-            f"the objects of {view.manifest.header.source_name} sum up to more than 2^63 bytes",
-            hint="a size in the report must be wrong: stocktake inventory verify",
-        )
     return {
         "objects": int(row[0]),
         "size_bytes": _total(view, row[0], row[1]),
@@ -132,7 +180,6 @@ def _totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> dict[str, Any
             str(name): [int(count), None if size is None else int(size)]
             for name, count, size in classes
         },
-        **_outside_current(con, view),
     }
 
 
