@@ -165,8 +165,8 @@ def _t06_no_catch_all(module: Module) -> _Findings:
             continue
         if isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None:
             continue  # it only tidies up and lets the error go on
-        if "# boundary:" not in lines[node.lineno - 1]:
-            yield node.lineno, "catch-all: name the errors, or say `# boundary: why` on this line"
+        if not any("# boundary: " in line for line in lines[node.lineno - 1 : node.lineno + 1]):
+            yield node.lineno, "catch-all: name the errors, or say `# boundary: why` here or below"
 
 
 def _t07_function_length(module: Module) -> _Findings:

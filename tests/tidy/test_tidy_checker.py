@@ -61,6 +61,10 @@ BAD: dict[str, tuple[str, dict[str, str]]] = {
             + "try:\n    x = 1\nexcept (OSError, BaseException) as e:\n    y = e\n"
         },
     ),
+    "a boundary without a reason": (
+        "T06",
+        {"cli/_a.py": DOC + "try:\n    x = 1\nexcept Exception:  # boundary:\n    x = 2\n"},
+    ),
     "a function of 61 lines": (
         "T07",
         {"model/_a.py": DOC + "def _f() -> None:\n" + "    x = 1\n" * 60},
@@ -125,6 +129,10 @@ GOOD: dict[str, dict[str, str]] = {
     "a boundary with its reason": {
         "cli/_a.py": DOC
         + "try:\n    x = 1\nexcept Exception:  # boundary: the user sees one line\n    x = 2\n"
+    },
+    "a boundary with its reason below": {
+        "cli/_a.py": DOC
+        + "try:\n    x = 1\nexcept Exception:\n    # boundary: many libraries\n    x = 2\n"
     },
     "tidying up and raising again": {
         "model/_a.py": DOC + "try:\n    x = 1\nexcept BaseException:\n    x = 2\n    raise\n"
