@@ -103,7 +103,9 @@ def test_two_imports_of_one_source_exclude_each_other(strict, user):
 
 def test_ctrl_c_exits_130_and_the_next_run_goes_on_where_it_stopped(strict, user):
     """INV-8"""
-    stall = Fault("^GET /strict-reports/.*/data/", Stall(after_bytes=0, stall_s=40), times=100, skip=4)
+    stall = Fault(
+        "^GET /strict-reports/.*/data/", Stall(after_bytes=0, stall_s=40), times=100, skip=4
+    )
     with FaultProxy(strict.endpoint_url) as proxy:
         proxy.add(stall)
         process = user.start(

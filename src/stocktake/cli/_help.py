@@ -58,7 +58,13 @@ def _parameter_sections(command: Any, ctx: Any) -> list[tuple[str, list[tuple[st
             continue
         default = "Options"
         if parameter.param_type_name == "argument":
-            default, record = "Arguments", (record[0].partition(" ")[0], record[1])
+            default, record = (
+                "Arguments",
+                (
+                    record[0].partition(" ")[0].strip("{}"),
+                    record[1],
+                ),
+            )
         title = getattr(parameter, "rich_help_panel", None) or default
         record = (record[0], _RANGE.sub("", record[1]))
         if "--help" in parameter.opts:
@@ -73,6 +79,10 @@ class DescribedCommand(typer.core.TyperCommand):
 
     exits: tuple[int, ...] = (0, 1, 2)
     examples: tuple[str, ...] = ()
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The parts of the usage line; required arguments stand bare."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of this command."""

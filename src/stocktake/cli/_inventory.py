@@ -179,7 +179,7 @@ def verify(
     "write",
     examples=(
         "stocktake inventory write s3://photos --to s3://my-reports",
-        "stocktake inventory write s3://photos/2026/ --to s3://my-reports --format parquet",
+        "stocktake inventory write s3://photos/2026/ --to s3://my-reports --format orc",
     ),
 )
 def write(

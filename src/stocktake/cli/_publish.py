@@ -20,7 +20,7 @@ callback(app)
     "publish",
     examples=(
         "stocktake catalog publish --iceberg",
-        "stocktake catalog publish --iceberg --table lake.inventory --property type=glue",
+        "stocktake catalog publish --iceberg --table lake.photos --property type=glue",
     ),
 )
 def publish(

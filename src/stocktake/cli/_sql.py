@@ -17,8 +17,8 @@ app = new_app("Ask in SQL.")
     app,
     "sql",
     examples=(
-        'stocktake sql "select storage_class, count(*), sum(size_bytes) from objects group by 1"',
-        "stocktake sql \"select * from diff('previous', 'latest') where change = 'deleted'\"",
+        'stocktake sql "select storage_class, sum(size_bytes) from objects group by 1"',
+        "stocktake sql \"select * from diff('previous', 'latest') limit 10\"",
         "stocktake sql - < question.sql",
     ),
 )
