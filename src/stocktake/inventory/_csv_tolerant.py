@@ -111,6 +111,9 @@ def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[byte
     width = len(layout.columns)
     at = 0
     while at < len(data):
+        if data[at] in b"\r\n":  # an empty line is no row, not even of one column
+            at += 1
+            continue
         row = read_row(data, at, min(at + _BROKEN_ROW_BYTES_MAX, len(data)))
         if row is not None and len(row.fields) == width:
             for name, index in position.items():
@@ -119,9 +122,8 @@ def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[byte
             continue
         end = row.end if row is not None and not row.odd_quotes else _line_end(data, at)
         text = data[at:end].decode("utf-8", "backslashreplace").rstrip("\r\n")
-        if text:
-            reason = "a quote is open" if row is None else _width(len(row.fields), width)
-            bad.append((text, reason))
+        reason = "a quote is open" if row is None else _width(len(row.fields), width)
+        bad.append((text, reason))
         at = end
     return columns
 

@@ -49,6 +49,13 @@ def test_open_quote_before_a_sea_of_lines_is_given_up_soon() -> None:
     assert len(bad) >= 1
 
 
+def test_empty_lines_among_broken_rows_are_no_rows() -> None:
+    layout = CsvLayout.of(["Key"], bucket="src", part_name="p")
+    columns, bad = parse_tolerant(b"\xff,wide\n\n\r\n\rk\n\n", layout)
+    assert columns["key"].to_pylist() == [b"k"]
+    assert len(bad) == 1
+
+
 def test_row_beyond_the_reach_of_the_search_is_bad_not_cut_short() -> None:
     long = b"k" * 70_000
     keys, bad = parse(b'\xff"x\nsrc,b,' + long + b"\nsrc,c,3\n")
