@@ -32,6 +32,7 @@
     │   ├── ForeignPartError            a part outside the report's own folder
     │   ├── PartCorruptError            size, MD5, gzip or file structure is wrong
     │   ├── PartBombError               a part inflates beyond every plausible ratio
+    │   ├── KeyEncodingError            keys were decoded the wrong way
     │   ├── TooManyBadRowsError         more rows are unreadable than an import may ignore
     │   ├── StaleReportError            older than what is already imported
     │   └── ReportWriteError            a report of our own cannot be written
@@ -317,6 +318,12 @@ class PartBombError(ReportError):
     """A part inflates beyond every plausible ratio."""
 
     code = "part-bomb"
+
+
+class KeyEncodingError(ReportError):
+    """The report's keys are not encoded as they were read; `encoding` says how they are."""
+
+    code = "key-encoding"
 
 
 class TooManyBadRowsError(ReportError):

@@ -55,6 +55,11 @@ from stocktake.catalog._snapshots import (
     pin_snapshot,
     snapshot_json,
 )
+from stocktake.catalog._source_settings import (
+    KEY_ENCODING,
+    keep_source_setting,
+    source_setting,
+)
 from stocktake.catalog.engines._protocol import DIFF, QueryLimits
 
 __all__ = [
@@ -62,6 +67,7 @@ __all__ = [
     "CHANGE_KINDS",
     "DELETION_MARGIN",
     "DIFF",
+    "KEY_ENCODING",
     "PAGE_ROWS_MAX",
     "Catalog",
     "CatalogFiles",
@@ -100,6 +106,7 @@ __all__ = [
     "import_receipt",
     "import_snapshot",
     "keep_receipt",
+    "keep_source_setting",
     "list_children",
     "list_objects",
     "list_snapshots",
@@ -112,6 +119,7 @@ __all__ = [
     "search",
     "snapshot_folder",
     "snapshot_json",
+    "source_setting",
     "top_objects",
     "usage",
     "use_snapshot",

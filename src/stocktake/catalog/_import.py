@@ -39,7 +39,7 @@ from stocktake.catalog._snapshots import find_snapshot
 from stocktake.errors import DiskFullError, ImportRunningError, StateError, StocktakeError
 from stocktake.faults import reached
 from stocktake.inventory import check_bad_rows
-from stocktake.model import PartRef, SnapshotSource
+from stocktake.model import PartRef, PartTally, SnapshotSource
 from stocktake.telemetry import NoProgress, Progress
 
 logger = logging.getLogger("stocktake.catalog")
@@ -173,7 +173,7 @@ class _Work:
         check_bad_rows(tallies, source_name=header.source_name)
         reached("import.parts-read")
         with self._phase("recheck"):
-            self._source.recheck()
+            self._source.recheck(PartTally.sum(tallies))
         publication = Publication(self._catalog, run, header, records)
         with self._phase("deduplicate"):
             publication.drop_surplus()

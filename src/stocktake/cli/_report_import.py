@@ -10,22 +10,27 @@ from typing import Any
 
 from stocktake.catalog import (
     DELETION_MARGIN,
+    KEY_ENCODING,
     Catalog,
     ImportOptions,
     ImportResult,
     find_snapshot,
     import_snapshot,
     keep_receipt,
+    keep_source_setting,
     list_snapshots,
+    source_setting,
 )
 from stocktake.cli._changes import changes_line
 from stocktake.cli._receipt import Prices, Receipt, show_receipt
 from stocktake.cli._run import Run
 from stocktake.cli._sources import about
 from stocktake.cli._text import plural, size_text, time_text
-from stocktake.errors import CatalogNotFoundError, InvalidSettingError, UsageError
+from stocktake.errors import CatalogNotFoundError, InvalidSettingError, KeyEncodingError, UsageError
 from stocktake.inventory import KeyEncoding, ReadOptions, Report, ReportAddress, open_report
 from stocktake.store import Store
+
+_WORKERS_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,8 @@ def open_requested(run: Run, store: Store, request: ImportRequest) -> Report:
 
 
 def worker_count(run: Run) -> int:
-    """Parts read at the same time: as configured, or one per core."""
-    return run.settings.workers or os.cpu_count() or 2
+    """Parts read at the same time: as configured, or one per core up to 4, each some 50 MB."""
+    return run.settings.workers or min(os.cpu_count() or 2, _WORKERS_MAX)
 
 
 def import_report(run: Run, request: ImportRequest) -> int:
@@ -118,8 +123,18 @@ def run_import(
         deletion_margin=request.deletion_margin,
         workers=worker_count(run),
     )
+    known = source_setting(catalog, report.header, KEY_ENCODING)
+    if known is not None and request.key_encoding == KeyEncoding.AUTO:
+        report = report.with_key_encoding(KeyEncoding(known))
     with run.watch() as progress:
-        result = import_snapshot(catalog, report, options, progress=progress)
+        try:
+            result = import_snapshot(catalog, report, options, progress=progress)
+        except KeyEncodingError as error:
+            encoding = error.attrs["encoding"]
+            progress.note(f"{error.message}; reading the report again so")
+            keep_source_setting(catalog, report.header, KEY_ENCODING, encoding)
+            report = report.with_key_encoding(KeyEncoding(encoding))
+            result = import_snapshot(catalog, report, options, progress=progress)
     receipt = Receipt.of(
         "import",
         run.meter,
@@ -163,9 +178,11 @@ def show_import(run: Run, result: ImportResult, title: str, warnings: Iterable[s
     """What became of an import, for people."""
     stats = result.stats
     if stats is None:
-        run.out.line(f"no change: {title} is {result.snapshot_id} already")
+        run.out.line(f"no change: {title} is there already")
+        run.out.line(f"  snapshot {result.snapshot_id}")
         return
-    run.out.line(f"imported {title} as {result.snapshot_id}")
+    run.out.line(f"imported {title}")
+    run.out.line(f"  snapshot {result.snapshot_id}")
     run.out.line(
         f"  {plural(stats.objects, 'object')}, {size_text(stats.size_bytes)}, "
         f"{plural(stats.folders, 'folder')}"
@@ -176,7 +193,7 @@ def show_import(run: Run, result: ImportResult, title: str, warnings: Iterable[s
         if count := getattr(stats, name):
             run.out.line(f"  {plural(count, label)}")
     if result.diff:
-        run.out.line(f"  since the snapshot before: {changes_line(result.diff)}")
+        run.out.line(f"  changes: {changes_line(result.diff)}")
     for warning in warnings:
         run.out.warn(warning)
 

@@ -10,11 +10,11 @@ from typing import BinaryIO, cast
 
 import pyarrow.compute as pc
 
-from stocktake.errors import ObjectNotFoundError, ReportChangedError
+from stocktake.errors import KeyEncodingError, ObjectNotFoundError, ReportChangedError
 from stocktake.inventory._columnar_part import read_columnar_part
 from stocktake.inventory._csv_part import read_csv_part
 from stocktake.inventory._fetch import FetchedManifest
-from stocktake.inventory._key_probe import PROBES_MAX
+from stocktake.inventory._key_probe import PROBES_MAX, is_ambiguous, settle_key_encoding
 from stocktake.inventory._layout import CsvLayout
 from stocktake.inventory._manifest import Manifest, ReportFormat
 from stocktake.inventory._options import KeyEncoding, ReadOptions
@@ -148,12 +148,36 @@ class Report:
                         return tuple(samples[:count])
         return tuple(samples)
 
-    def recheck(self) -> None:
+    def recheck(self, found: PartTally | None = None) -> None:
         """Make sure that the manifest is still the one that was opened. One HEAD, or one GET.
+
+        If the key encoding was left open and `found` shows both `%20` and bare `+`, the bucket is
+        asked which reading of a few keys exists.
 
         Raises:
             ReportChangedError: It was rewritten or removed.
+            KeyEncodingError: The keys are percent-encoded, and were read as form-encoded.
         """
+        self._check_manifest()
+        opened = self._opened
+        guessed = opened.options.key_encoding is KeyEncoding.AUTO
+        if found is None or not guessed or opened.key_encoding is not KeyEncoding.FORM:
+            return
+        if is_ambiguous(found.plus_keys, found.percent20_keys):
+            self._check_key_encoding()
+
+    def _check_key_encoding(self) -> None:
+        header = self.header
+        verdict = settle_key_encoding(self._store, header.bucket, self.plus_key_samples())
+        if verdict.encoding is KeyEncoding.PERCENT:
+            raise KeyEncodingError(
+                f"the keys of {header.source_name} are percent-encoded, a `+` is a plus: "
+                f"{verdict.reason}",
+                hint="import it again with --key-encoding percent",
+                encoding=verdict.encoding.value,
+            )
+
+    def _check_manifest(self) -> None:
         url, fetched = self._opened.manifest_url, self._opened.fetched
         try:
             head = self._store.head(url.bucket, url.key)

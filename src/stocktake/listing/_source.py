@@ -67,5 +67,5 @@ class ListSource:
             tally.rows += batch.num_rows
             yield Block(batch)
 
-    def recheck(self) -> None:
+    def recheck(self, found: PartTally | None = None) -> None:
         """Nothing to check: a listing does not change after it was read."""

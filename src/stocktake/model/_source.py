@@ -6,8 +6,8 @@ catalog consumes it without knowing which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -117,6 +117,17 @@ class PartTally:
     demoted_latest: int = 0
     warnings: list[str] = field(default_factory=list)
 
+    @classmethod
+    def sum(cls, tallies: Iterable[PartTally]) -> PartTally:
+        """All counts added up; samples and warnings are left out."""
+        total = cls()
+        for tally in tallies:
+            for field_ in fields(cls):
+                if field_.type == "int":
+                    value = getattr(total, field_.name) + getattr(tally, field_.name)
+                    setattr(total, field_.name, value)
+        return total
+
     def note_bad(self, part_name: str, text: str, reason: str) -> None:
         """Count a bad row; keep the first 20 raw."""
         self.bad_rows += 1
@@ -154,5 +165,13 @@ class SnapshotSource(Protocol):
         and again for the same part.
         """
 
-    def recheck(self) -> None:
-        """Raise `ReportChangedError` if the source is no longer what `header` says."""
+    def recheck(self, found: PartTally | None = None) -> None:
+        """Make sure that what was read may be published.
+
+        Args:
+            found: The sum of what reading all parts found.
+
+        Raises:
+            ReportChangedError: The source is no longer what `header` says.
+            KeyEncodingError: `found` shows that keys were decoded the wrong way.
+        """

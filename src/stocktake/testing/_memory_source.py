@@ -120,7 +120,7 @@ class MemorySource:
             tally.bytes_read += raw.num_rows * _BYTES_PER_ROW
             yield Block(_batch([], schema), raw)
 
-    def recheck(self) -> None:
+    def recheck(self, found: PartTally | None = None) -> None:
         """Raise `ReportChangedError` if `changed`."""
         if self.changed:
             raise ReportChangedError(f"{self.header.location} was rewritten meanwhile")

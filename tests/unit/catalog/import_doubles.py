@@ -38,8 +38,8 @@ class FailingSource:
         if self._plan.get(part.index):
             raise self._plan[part.index].pop(0)
 
-    def recheck(self) -> None:
-        self._inner.recheck()
+    def recheck(self, found: PartTally | None = None) -> None:
+        self._inner.recheck(found)
 
 
 class FailingFiles:
