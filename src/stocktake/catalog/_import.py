@@ -216,7 +216,7 @@ class _Work:
         previous = find_snapshot(self._catalog, previous_id)
         with use_snapshot(self._catalog, previous):
             diff = publication.compare(previous, self._options.deletion_margin, self._progress)
-        if not self._options.accept_deletions:
+        if diff is not None and not self._options.accept_deletions:
             name = self._source.header.source_name
             check_deletions(name, previous.objects, diff)
         return diff

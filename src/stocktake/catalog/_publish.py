@@ -31,6 +31,7 @@ from stocktake.catalog._snapshots import PUBLISHED, Snapshot
 from stocktake.catalog._surplus import drop_surplus
 from stocktake.catalog.engines._protocol import DiffRules, SnapshotView
 from stocktake.clock import format_utc
+from stocktake.errors import CoverageMismatchError
 from stocktake.faults import reached
 from stocktake.model import BAD_SAMPLES_MAX, SourceHeader
 from stocktake.state import snapshots
@@ -94,9 +95,18 @@ class Publication:
             )
         self._update(stats=stats, notes=notes)
 
-    def compare(self, previous: Snapshot, margin: timedelta, progress: Progress) -> DiffSummary:
-        """Write what changed since the last snapshot, for the guard and the change log."""
-        common = common_coverage(previous.manifest, self.manifest)
+    def compare(
+        self, previous: Snapshot, margin: timedelta, progress: Progress
+    ) -> DiffSummary | None:
+        """Write what changed since the last snapshot, for the guard and the change log.
+
+        None if there is nothing to compare, because the filter moved to other keys.
+        """
+        try:
+            common = common_coverage(previous.manifest, self.manifest)
+        except CoverageMismatchError as error:
+            self._update(notes=[f"not compared with the last snapshot: {error.message}"])
+            return None
         pending = f"{previous.path}/{UNCONFIRMED_NAME}"
         rules = DiffRules(
             key_prefix=common.prefix,
