@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -87,7 +88,7 @@ def folders_of(
                 own["all"].append(known)
                 if folder == ancestors[-1]:
                     own["direct"].append(known)
-    parents = [f[: f[:-1].rfind("/") + 1] for f in figures if f]
+    parents = Counter(f[: f[:-1].rfind("/") + 1] for f in figures if f)
     table = [
         {
             "folder": folder,
@@ -100,7 +101,7 @@ def folders_of(
             "newest": max(
                 (r["last_modified"] for r in own["all"] if r["last_modified"]), default=None
             ),
-            "child_folders": parents.count(folder),
+            "child_folders": parents[folder],
             "bytes_by_class": _by_class(own["all"]),
         }
         for folder, own in figures.items()

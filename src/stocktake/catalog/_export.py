@@ -187,11 +187,13 @@ def _flat(table: pa.Table) -> pa.Table:
 
 
 def _as_text(table: pa.Table) -> pa.Table:
-    """Times as ISO 8601 with Z, and what CSV cannot hold as JSON."""
+    """Times as ISO 8601 with Z, to the millisecond, and what CSV cannot hold as JSON."""
     for index, field in enumerate(table.schema):
         column = table.column(index)
         if pa.types.is_timestamp(field.type):
-            column = pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ")
+            # the engine widens the catalog's milliseconds to microseconds
+            millis = pc.cast(column, pa.timestamp("ms"), safe=False)
+            column = pc.strftime(millis, format="%Y-%m-%dT%H:%M:%SZ")
         elif pa.types.is_nested(field.type):
             texts = [
                 None if value is None else json.dumps(value, ensure_ascii=False, default=_plain)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog as IcebergCatalog
     from pyiceberg.table import Table
 
+DEFAULT_NAME = "stocktake"
+"""The Iceberg catalog's name if its properties do not say another."""
+
 SNAPSHOT_PROPERTY = "stocktake.snapshot-id"
 
 
@@ -41,7 +44,8 @@ def publish_iceberg(
     Args:
         catalog: The catalog.
         snapshot: What to publish.
-        iceberg_catalog: PyIceberg's properties of the Iceberg catalog (`type`, `uri`, ...).
+        iceberg_catalog: PyIceberg's properties of the Iceberg catalog (`type`, `uri`, ..., and
+            `name`, under which its configuration files and other readers know it).
         table: `namespace.name`.
 
     Raises:
@@ -81,7 +85,9 @@ def _load(properties: Mapping[str, str]) -> IcebergCatalog:
             extra="iceberg",
         ) from error
     try:
-        return load_catalog("stocktake", **properties)
+        # some Iceberg catalogs keep tables apart by the name they are opened under
+        rest = dict(properties)
+        return load_catalog(rest.pop("name", DEFAULT_NAME), **rest)
     except NotInstalledError as error:
         raise MissingExtraError(f"the Iceberg catalog needs more: {error}") from error
     except Exception as error:
