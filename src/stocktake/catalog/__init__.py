@@ -6,6 +6,7 @@ Never: reading reports or talking to S3 itself; rows per object in the control d
 """
 
 from stocktake.catalog._catalog import Catalog, open_catalog, snapshot_folder
+from stocktake.catalog._change_log import newest_seq, read_changes
 from stocktake.catalog._compare import CHANGE_KINDS, DiffResult, DiffSummary, diff_snapshots
 from stocktake.catalog._console import SqlResult, run_sql
 from stocktake.catalog._export import ExportFormat, folder_batches, object_batches, write_rows
@@ -60,6 +61,7 @@ from stocktake.catalog._source_settings import (
     keep_source_setting,
     source_setting,
 )
+from stocktake.catalog._sweep import SweepResult, sweep
 from stocktake.catalog.engines._protocol import DIFF, QueryLimits
 
 __all__ = [
@@ -92,6 +94,7 @@ __all__ = [
     "SnapshotManifest",
     "SnapshotStats",
     "SqlResult",
+    "SweepResult",
     "by_extension",
     "by_storage_class",
     "delete_snapshot",
@@ -110,16 +113,19 @@ __all__ = [
     "list_children",
     "list_objects",
     "list_snapshots",
+    "newest_seq",
     "object_batches",
     "open_catalog",
     "pin_snapshot",
     "publish_iceberg",
+    "read_changes",
     "retain",
     "run_sql",
     "search",
     "snapshot_folder",
     "snapshot_json",
     "source_setting",
+    "sweep",
     "top_objects",
     "usage",
     "use_snapshot",

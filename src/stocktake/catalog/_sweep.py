@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from stocktake.catalog._catalog import SNAPSHOTS_FOLDER, Catalog
 from stocktake.catalog._change_log import CHANGES_FOLDER
+from stocktake.catalog._compare import DIFFS_FOLDER
 from stocktake.catalog._retention import finish_deletion
 from stocktake.catalog._snapshots import DELETING
 from stocktake.catalog.engines._duckdb_connection import remove_dead_temp
@@ -34,8 +35,8 @@ def sweep(catalog: Catalog) -> SweepResult:
     """Finish interrupted deletions; remove half-written files, orphans and spilled data.
 
     An orphan is a file of a snapshot that is neither published nor being imported (running, or
-    failed within the last week and able to go on), or of changes that no segment names. Safe
-    beside running imports and readers.
+    failed within the last week and able to go on), of changes that no segment names, or of a diff
+    one of whose snapshots is gone. Safe beside running imports and readers.
     """
     leftovers = catalog.files.remove_leftovers(catalog.clock)
     finished = _finish_deletions(catalog)
@@ -57,28 +58,32 @@ def _finish_deletions(catalog: Catalog) -> list[str]:
 def _remove_orphans(catalog: Catalog) -> list[str]:
     # files first, rows second: the row of an import is there before its first file
     files = [
-        *catalog.files.listing(SNAPSHOTS_FOLDER),
-        *catalog.files.listing(CHANGES_FOLDER),
+        path
+        for folder in (SNAPSHOTS_FOLDER, CHANGES_FOLDER, DIFFS_FOLDER)
+        for path in catalog.files.listing(folder)
     ]
     with catalog.state.read() as connection:
         wanted = _wanted_ids(connection, catalog.clock)
         segments = set(connection.execute(select(change_segments.c.path)).scalars())
-    orphans = [path for path in files if path not in segments and _snapshot_of(path) not in wanted]
+    orphans = [path for path in files if path not in segments and _snapshots_of(path) - wanted]
     for path in orphans:
         catalog.files.remove(path)
     return orphans
 
 
-def _snapshot_of(path: str) -> str | None:
-    """The id of the snapshot a file belongs to or leads to; None if it is no file of ours."""
+def _snapshots_of(path: str) -> set[str]:
+    """The ids of the snapshots that a file is there for; none if it is no file of ours."""
     parts = PurePosixPath(path).parts
+    newest = PurePosixPath(path).stem.partition("-")[0]
     if parts[0] == CHANGES_FOLDER:
-        return PurePosixPath(path).stem
-    return parts[3] if len(parts) > 4 else None
+        return {newest}
+    if parts[0] == DIFFS_FOLDER:
+        return {*parts[1:-1], newest}
+    return {parts[3]} if len(parts) > 4 else set()
 
 
-def _wanted_ids(connection: Connection, clock: Clock) -> set[str | None]:
-    wanted: set[str | None] = {None, *connection.execute(select(snapshots.c.id)).scalars()}
+def _wanted_ids(connection: Connection, clock: Clock) -> set[str]:
+    wanted: set[str] = set(connection.execute(select(snapshots.c.id)).scalars())
     rows = connection.execute(
         select(imports.c.snapshot_id, imports.c.state, imports.c.finished_at).where(
             imports.c.state.in_(["running", "failed"])

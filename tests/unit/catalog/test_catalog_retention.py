@@ -15,17 +15,18 @@ from stocktake.catalog import (
     RetentionPolicy,
     Snapshot,
     delete_snapshot,
+    diff_snapshots,
     find_snapshot,
     list_snapshots,
     pin_snapshot,
     retain,
     snapshot_folder,
+    sweep,
     use_snapshot,
 )
 from stocktake.catalog import _retention as retention
 from stocktake.catalog._change_log import append_changes, changes_path
 from stocktake.catalog._owners import host, is_gone
-from stocktake.catalog._sweep import sweep
 from stocktake.clock import FixedClock, format_utc
 from stocktake.errors import InvalidSettingError, SnapshotInUseError, SnapshotNotFoundError
 from stocktake.state import imports, snapshots
@@ -227,6 +228,16 @@ def test_changes_stay_as_long_as_the_log_names_them(catalog: Catalog) -> None:
         )
     assert sweep(catalog).orphans == (lost,)
     assert catalog.files.exists(kept)
+
+
+def test_diffs_go_with_their_snapshots(catalog: Catalog) -> None:
+    first, second, third = at(catalog, 0, 1, 2)
+    diff_snapshots(catalog, first, second)
+    diff_snapshots(catalog, second, third, prefix="a")
+    delete_snapshot(catalog, first)
+    gone = sweep(catalog).orphans
+    assert gone == (f"diffs/{first.id}/{second.id}.parquet",)
+    assert len(list(catalog.files.listing("diffs"))) == 1
 
 
 def test_spilled_data_of_dead_processes_goes(catalog: Catalog) -> None:
