@@ -64,8 +64,8 @@ def csv(data: bytes) -> None:
     found = read_text(text, columns, encoding, BLOCKS[data[1] % len(BLOCKS)])
     whole = read_text(text, columns, encoding, 1 << 20)
     records = count_records(text)
-    assert len(found.keys) + found.bad + 1 >= records.rows, "a record vanished"
-    if not records.odd_quotes:
+    if not records.odd_quotes:  # one that is the header may be missing
+        assert len(found.keys) + found.bad + 1 >= records.rows, "a record vanished"
         assert found == whole, "rows depend on where the text was cut"
 
 
@@ -201,7 +201,8 @@ def _read_all(store: MemoryStore, options: ReadOptions = ReadOptions()) -> None:
             for block in report.read(part, tally):
                 for batch in filter(None, (block.rows, block.undecodable)):
                     batch.validate(full=True)
-                    rows += len(batch.to_pylist())
+                    batch.slice(0, 1000).to_pylist()
+                    rows += batch.num_rows
             assert rows == tally.rows + tally.undecodable_keys
 
 

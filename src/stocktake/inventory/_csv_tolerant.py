@@ -103,13 +103,14 @@ def _text_columns(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, lis
 def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[bytes]]:
     """Row by row, for text whose quoting is broken.
 
-    A row of another width with odd quotes may have swallowed others through an open one, so the
-    search for the next starts at the next line.
+    A row of another width with odd quotes may have swallowed others through an open one, so from
+    there on the search goes line by line until a row is right.
     """
     columns: dict[str, list[bytes]] = {name: [] for name in layout.output}
     position = {name: layout.columns.index(name) for name in layout.output}
     width = len(layout.columns)
     at = 0
+    suspect = False
     while at < len(data):
         if data[at] in b"\r\n":  # an empty line is no row, not even of one column
             at += 1
@@ -119,8 +120,10 @@ def _by_row(data: bytes, layout: CsvLayout, bad: BadRows) -> dict[str, list[byte
             for name, index in position.items():
                 columns[name].append(row.fields[index])
             at = row.end
+            suspect = False
             continue
-        end = row.end if row is not None and not row.odd_quotes else _line_end(data, at)
+        suspect = suspect or row is None or row.odd_quotes
+        end = row.end if row is not None and not suspect else _line_end(data, at)
         text = data[at:end].decode("utf-8", "backslashreplace").rstrip("\r\n")
         reason = "a quote is open" if row is None else _width(len(row.fields), width)
         bad.append((text, reason))

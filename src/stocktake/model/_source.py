@@ -158,7 +158,7 @@ class SnapshotSource(Protocol):
         """Every part, in order. At least 0: an empty source is legal and guarded elsewhere."""
 
     def read(self, part: PartRef, tally: PartTally) -> Iterator[Block]:
-        """The rows of one part, as blocks of about 0.5 MB of input.
+        """The rows of one part, as blocks of a few MB of input at most.
 
         Rows count only once the iterator has ended: the part's size and checksum are verified
         last, and a failure raises then. May be called from several threads for different parts,

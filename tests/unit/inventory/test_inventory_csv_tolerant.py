@@ -49,6 +49,13 @@ def test_open_quote_before_a_sea_of_lines_is_given_up_soon() -> None:
     assert len(bad) >= 1
 
 
+def test_closing_quote_taken_for_an_opening_one_does_not_swallow_rows() -> None:
+    """INV-7: searching line by line can start inside quotes."""
+    keys, bad = parse(b'"\n"x\xff\nsrc,a,1\nsrc,b\nc"\n')
+    assert keys == [b"a"]
+    assert len(bad) == 4
+
+
 def test_empty_lines_among_broken_rows_are_no_rows() -> None:
     layout = CsvLayout.of(["Key"], bucket="src", part_name="p")
     columns, bad = parse_tolerant(b"\xff,wide\n\n\r\n\rk\n\n", layout)
