@@ -21,8 +21,8 @@ from stocktake.state import import_parts, imports
 from stocktake.testing import DirectoryStore, SyntheticBucket
 
 PARTS = 6
-ROWS = 3000
-_SHARED_ROWS = 40
+ROWS = 1500
+_SHARED_ROWS = 20
 _LIMITS = QueryLimits(rows_max=10**7)
 
 
@@ -61,7 +61,7 @@ def write_report(store: DirectoryStore, bucket: SyntheticBucket) -> str:
 
 def make_world(root: Path) -> World:
     """Write both reports, import them, and keep the catalog as it was between."""
-    bucket = SyntheticBucket(rows=ROWS, seed=3, nasty=True, new=0.02, deleted=0.01)
+    bucket = SyntheticBucket(rows=ROWS, seed=3, nasty=True, new=0.02, deleted=0.02)
     first, second = (write_report(DirectoryStore(root / "store"), bucket.at(n)) for n in (1, 2))
     store = FolderStore(root / "store")
     run_import(root / "template", store, first)

@@ -19,7 +19,7 @@ from stocktake.testing import MemoryStore
 BUCKET = "inventory"
 SOURCE = "demo-data"
 CONFIG = "daily"
-MARGIN = timedelta(days=6 * 365)
+MARGIN = timedelta(days=9 * 365)
 """Some of the deleted objects are younger, and so unconfirmed."""
 
 
