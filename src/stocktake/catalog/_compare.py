@@ -140,6 +140,8 @@ class DiffResult:
     def folders(self, *, depth: int | None = None, limit: int = 1000) -> list[dict[str, Any]]:
         """Changes per folder, the folders with most changes first.
 
+        A rename counts in the folder of the new key; its bytes leave the one of the old key.
+
         Args:
             depth: Count changes in the ancestor at this depth; None is the direct folder.
             limit: At most so many folders.
@@ -151,14 +153,20 @@ class DiffResult:
             f"count(*) FILTER (change = '{kind}') AS {kind}" for kind in CHANGE_KINDS
         )
         statement = f"""
-            SELECT {folder} AS folder, {counts},
-                CAST(coalesce(sum(new_size_bytes) FILTER (change IN ('new', 'modified')), 0)
-                - coalesce(sum(old_size_bytes) FILTER (change IN ('deleted', 'modified')), 0)
-                AS BIGINT) AS bytes_delta
-            FROM {_SCAN} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {int(limit)}
+            SELECT {folder} AS folder, {counts}, CAST(sum(delta) AS BIGINT) AS bytes_delta
+            FROM (
+                SELECT key, change, coalesce(new_size_bytes, 0)
+                    - CASE WHEN change IN ('deleted', 'modified')
+                        THEN coalesce(old_size_bytes, 0) ELSE 0 END AS delta
+                FROM {_SCAN}
+                UNION ALL
+                SELECT renamed_from, NULL, -coalesce(old_size_bytes, 0)
+                FROM {_SCAN} WHERE change = 'renamed')
+            GROUP BY 1 ORDER BY count(change) DESC, 1 LIMIT {int(limit)}
         """
         rows: list[dict[str, Any]] = []
-        for batch in self.catalog.engine.query(statement, [[self.engine_path]], _LIMITS):
+        paths = [[self.engine_path], [self.engine_path]]
+        for batch in self.catalog.engine.query(statement, paths, _LIMITS):
             rows.extend(batch.to_pylist())
         return rows
 
