@@ -7,8 +7,8 @@ import re
 
 import pyarrow.parquet as pq
 import pytest
+from acceptance_shell import ADDED, ADDRESS, CHANGED, GONE, REPORTS, SOURCE, Inside
 
-from conftest import ADDED, ADDRESS, CHANGED, GONE, REPORTS, SOURCE, Inside
 from stocktake.cli._commands import COMMANDS, EXIT_CODES
 from stocktake.cli._main import _root
 

@@ -7,8 +7,8 @@ import time
 
 import psutil
 import pytest
+from acceptance_shell import Answer, Shell
 
-from conftest import Answer, Shell
 from stocktake.cli._demo_bucket import changes, first_state
 
 

@@ -4,8 +4,7 @@ people, and what every answer says about its age."""
 from __future__ import annotations
 
 import pytest
-
-from conftest import ADDED, CHANGED, GONE, MOVED, REPORTS, SOURCE
+from acceptance_shell import ADDED, CHANGED, GONE, MOVED, REPORTS, SOURCE
 
 BIDI = "2026/right\u202eto left.txt"
 

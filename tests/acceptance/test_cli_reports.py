@@ -6,8 +6,7 @@ import hashlib
 import json
 
 import pytest
-
-from conftest import ADDRESS, REPORTS, SOURCE
+from acceptance_shell import ADDRESS, REPORTS, SOURCE
 
 
 def test_write_says_where_the_report_is_and_what_it_cost(world):
@@ -77,7 +76,8 @@ def test_import_for_people_ends_with_a_receipt_and_the_next_command(world, make_
     assert answer.code == 0
     lines = answer.out.splitlines()
     assert lines[0].startswith(f"imported {SOURCE}/stocktake of 20")
-    assert lines[1:] == ["  8 objects, 171.9 KiB, 7 folders", "  1 part"]
+    assert lines[1].startswith("  snapshot snp_")
+    assert lines[2:] == ["  8 objects, 171.9 KiB, 7 folders", "  1 part"]
     assert "receipt of this import" in answer.err
     assert f"next: stocktake tree s3://{SOURCE}/" in answer.err
     assert max(map(len, answer.err.splitlines())) <= 80

@@ -7,8 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from acceptance_shell import Shell
 
-from conftest import Shell
 from stocktake.model import S3Url
 from stocktake.store import open_store
 from stocktake.testing import (

@@ -29,7 +29,7 @@ from stocktake.store import S3StoreOptions, Store, open_store
 from stocktake.testing import start_ministack
 
 REPORTS = "demo-reports"
-_CONFIG = "daily"
+_CONFIG = "stocktake"
 _MARKER = "demo.json"
 _LOG = "ministack.log"
 _ADDRESS = f"s3://{REPORTS}/{BUCKET}/{_CONFIG}"
@@ -148,9 +148,9 @@ class _Story:
     def _report(self, server: S3StoreOptions) -> None:
         self._title(
             "An inventory report of it",
-            f"stocktake inventory write s3://{BUCKET} --to s3://{REPORTS} --config-id {_CONFIG}",
+            f"stocktake inventory write s3://{BUCKET} --to s3://{REPORTS}",
         )
-        request = WriteRequest(f"s3://{BUCKET}", f"s3://{REPORTS}", config_id=_CONFIG)
+        request = WriteRequest(f"s3://{BUCKET}", f"s3://{REPORTS}")
         with self._step(server) as step:
             write_inventory(step, request, show_cost=False)
         self._title("The report becomes a snapshot", f"stocktake inventory import {_ADDRESS}")

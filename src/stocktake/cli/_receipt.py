@@ -124,6 +124,8 @@ class Receipt:
         delivery = prices.of_report(self.objects) if self.from_report else 0.0
         listing = prices.of_listing(self.objects)
         total = requests + delivery
+        # a look that found nothing new is no rival of a listing: it has no rows to show for it
+        comparable = total > 0 and (self.from_report or self.job != "import")
         return {
             "job": self.job,
             "calls": dict(self.calls),
@@ -139,7 +141,7 @@ class Receipt:
                 "total_usd": dollars(total),
                 "by_list_usd": dollars(listing),
                 "by_list_calls": listing_calls(self.objects),
-                "list_to_this_ratio": round(listing / total, 2) if total else None,
+                "list_to_this_ratio": round(listing / total, 2) if comparable else None,
                 "formula": formula(prices),
                 "prices": {
                     "date": prices.date,
@@ -195,10 +197,12 @@ def show_receipt(out: Output, receipt: dict[str, Any]) -> None:
     ]
     out.note(f"  moved     {', '.join(moved) or 'nothing'}")
     out.note(f"  took      {duration_text(receipt['elapsed_s'])}")
-    parts = f"requests {dollars_text(cost['requests_usd'])}"
+    out.note(f"  cost      about {dollars_text(cost['total_usd'])}")
     if cost["report_delivery_usd"]:
-        parts += f" + delivery of the report {dollars_text(cost['report_delivery_usd'])}"
-    out.note(f"  cost      about {dollars_text(cost['total_usd'])} ({parts})")
+        out.note(
+            f"            = requests {dollars_text(cost['requests_usd'])} "
+            f"+ delivery of the report {dollars_text(cost['report_delivery_usd'])}"
+        )
     ratio = cost["list_to_this_ratio"]
     out.note(
         f"  by LIST   about {dollars_text(cost['by_list_usd'])} "

@@ -57,6 +57,12 @@ def test_a_listing_of_our_own_has_no_delivery_to_pay():
     assert cost["total_usd"] == cost["by_list_usd"]
 
 
+def test_a_look_that_found_nothing_new_is_not_compared_with_a_listing():
+    cost = receipt_of({"GetObject": 2, "ListObjectsV2": 1}, 100_000, from_report=False)["cost"]
+    assert cost["list_to_this_ratio"] is None
+    assert cost["by_list_calls"] == 100
+
+
 def test_no_calls_at_all_is_no_division_by_zero():
     assert receipt_of({}, 0, from_report=False)["cost"]["list_to_this_ratio"] is None
 

@@ -7,12 +7,14 @@ import pytest
 from stocktake.cli._text import (
     cell_width,
     duration_text,
+    parse_size,
     plural,
     shorten,
     signed_size_text,
     size_text,
     time_text,
 )
+from stocktake.errors import InvalidSettingError
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,25 @@ def test_wide_characters_count_two_columns():
 def test_a_key_that_fits_is_left_alone():
     assert shorten("a.txt", 5) == "a.txt"
     assert shorten("abcdefgh", 3) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("10MB", 10_000_000),
+        ("10M", 10_000_000),
+        ("1.5GiB", 3 << 29),
+        ("2 kib", 2048),
+        ("7B", 7),
+    ],
+)
+def test_sizes_are_read_decimal_or_binary_as_they_say(text, size_bytes):
+    assert parse_size(text, "--min-size") == size_bytes
+
+
+@pytest.mark.parametrize("text", ["", "big", "1XB", "-1", "1 MiBs", "1e6"])
+def test_what_is_no_size_is_an_error_that_names_the_option(text):
+    with pytest.raises(InvalidSettingError, match="--min-size is"):
+        parse_size(text, "--min-size")
