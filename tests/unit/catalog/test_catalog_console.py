@@ -252,6 +252,15 @@ def test_a_statement_that_takes_too_much_memory_is_stopped(
         run_sql(catalog, statement, limits=QueryLimits(memory_mb=64))
 
 
+def test_a_result_too_large_to_keep_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(QueryLimitError, match="the result is larger than 64 MiB"):
+        run_sql(
+            catalog,
+            "select repeat('x', 2000) || range from range(60000)",
+            limits=QueryLimits(rows_max=100_000, memory_mb=64),
+        )
+
+
 def test_a_missing_file_is_the_catalogs_fault(catalog: Catalog, snapshot: Snapshot) -> None:
     Path(snapshot.view.paths[0]).unlink()
     with pytest.raises(CatalogCorruptError, match="cannot be read"):

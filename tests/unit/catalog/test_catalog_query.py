@@ -12,10 +12,12 @@ from snapshot_world import PLAIN, VERSIONED, Row, naive, publish, row
 from stocktake.catalog import (
     Catalog,
     ChildOrder,
+    ChildSort,
     Extreme,
     KeyPattern,
     Page,
     PageRequest,
+    Snapshot,
     by_extension,
     by_storage_class,
     find_duplicates,
@@ -240,6 +242,31 @@ def test_folders_and_objects_that_are_not_there_say_so(catalog: Catalog) -> None
         list_children(catalog, snapshot, "a")
     with pytest.raises(NotInSnapshotError):
         usage(catalog, snapshot, "x/")
+
+
+def walk(catalog: Catalog, snapshot: Snapshot, folder: str, order: ChildOrder) -> list[str]:
+    found, cursor = [], None
+    while True:
+        request = PageRequest(2, cursor)
+        page = list_children(catalog, snapshot, folder, order=order, page=request)
+        found += keys(page)
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def test_pages_of_every_order_join_between_folders_and_objects(catalog: Catalog) -> None:
+    rows = [row(k) for k in ("/b/1", "/b/2", "/d/e/1", "/a", "/c", "/e")] + [row("/m/", 0)]
+    snapshot = publish(catalog, rows)
+    expected = {
+        ("name", False): ["/a", "/b/", "/c", "/d/", "/e", "/m/"],
+        ("name", True): ["/m/", "/e", "/d/", "/c", "/b/", "/a"],
+        ("count", False): ["/m/", "/a", "/c", "/d/", "/e", "/b/"],
+        ("count", True): ["/b/", "/a", "/c", "/d/", "/e", "/m/"],
+    }
+    for (by, descending), paths in expected.items():
+        order = ChildOrder(ChildSort(by), descending)
+        assert walk(catalog, snapshot, "/", order) == paths
 
 
 def test_a_cursor_of_another_question_is_refused(catalog: Catalog) -> None:

@@ -130,6 +130,10 @@ class DuckDbConnections:
         parent = self.settings.temp_parent
         if parent is None:
             return None
+        try:  # DuckDB makes the last folder only
+            parent.mkdir(parents=True, exist_ok=True)
+        except OSError:  # somebody else's catalog: queries that need no spilling still run
+            return None
         return parent / f"{host()}.{os.getpid()}.{secrets.token_hex(4)}"
 
 
@@ -152,6 +156,8 @@ def open_duckdb(
         "allow_community_extensions": False,
         "allow_persistent_secrets": False,
         "preserve_insertion_order": False,
+        # on a terminal it draws a bar of its own over ours
+        "enable_progress_bar": False,
         # a table name must never find a Python variable of whoever calls
         "python_enable_replacements": False,
         **more,
