@@ -58,3 +58,20 @@ def test_counter_of_records_knows_quotes_and_line_ends() -> None:
     assert count(b'"a"b\n').odd_quotes
     assert count(b'"a\nb\n') == targets.Records(1, odd_quotes=True)
     assert count(b"\xef\xbb\xbf\n") == targets.Records(0, odd_quotes=False)
+
+
+PIECES = [b'"', b'""', b",", b"\n", b"\r", b"\r\n", b"a", b"\xff", b"%FF", b"5", b"-1", b"0x1"]
+PIECES += [b"true", b" ", b"\t", b"Key", b"\xef\xbb\xbf", b"\0", b'"b\nc"', b'"",""', b"\xc3\xa9"]
+PIECES += [b"2024-05-06T22:38:00Z", b"src", b"%"]
+value = st.lists(st.sampled_from(PIECES), max_size=2).map(b"".join)
+field = value | value.map(lambda text: b'"%s"' % text.replace(b'"', b'""'))
+line = st.tuples(
+    st.lists(field, min_size=1, max_size=9).map(b",".join), st.sampled_from(PIECES[3:6])
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.binary(min_size=2, max_size=2), st.lists(line.map(b"".join), max_size=4))
+def test_lines_of_odd_pieces_keep_the_rules(choice, lines) -> None:
+    """INV-7: found a byte order mark and spaces that depended on where blocks were cut."""
+    targets.csv(choice + b"".join(lines))

@@ -97,6 +97,9 @@ class _BlockReader:
         start = self._past_header(data, stop) if self._first else _past_blank(data, 0, stop)
         if start == stop:
             return
+        if data.startswith(_BOM, start):  # pyarrow would drop it, but here it belongs to a value
+            data = b"\n" + data[start:stop]
+            start, stop = 0, len(data)
         try:
             if broken:
                 columns = self._tolerate(data[start:stop], by_row=True)
@@ -238,7 +241,9 @@ def _normalise_etags(etags: pa.Array) -> pa.Array:
         etags = pc.ascii_lower(etags)
     if (data == ord('"')).any():
         bare = pc.ascii_trim(pc.replace_substring_regex(etags, r"^\s*w/", ""), ' "')
-        etags = pc.if_else(pc.equal(bare, ""), pa.scalar(None, pa.string()), bare)
+        bare = pc.if_else(pc.equal(bare, ""), pa.scalar(None, pa.string()), bare)
+        # only these: what an ETag becomes must not depend on the others of its block
+        etags = pc.if_else(pc.match_substring(etags, '"'), bare, etags)
     return etags
 
 

@@ -130,6 +130,15 @@ def test_newline_behind_carriage_return_and_quote_is_inside_quotes(monkeypatch) 
     assert found.tally.bad_rows == 0
 
 
+@pytest.mark.parametrize("block_bytes", [*BLOCKS, 10])
+@pytest.mark.parametrize("value", ["1", "many"])
+def test_key_that_begins_with_a_byte_order_mark_keeps_it(value, block_bytes, monkeypatch) -> None:
+    """Only the one at the start of the part is none of its text; pyarrow drops one per block."""
+    monkeypatch.setattr(_csv_part, "BLOCK_BYTES", block_bytes)
+    text = f"\ufeffa,1\n\ufeff\ufeffb,{value}\n\ufeffc,3\n"
+    assert read(text, "Key, Size").keys == ["a", "\ufeff\ufeffb", "\ufeffc"]
+
+
 MIXED = (
     b'"src","good+1","5"\n'
     b'"src","short"\n'
@@ -393,6 +402,12 @@ def test_row_that_may_be_a_marker_without_a_size_is_counted() -> None:
 def test_etags_have_one_spelling_beside_others(text, expected) -> None:
     found = read(f'"src","k","{text}"\n"src","l","cd-2"\n', TAGS)
     assert [row["etag"] for row in found.rows] == [expected, "cd-2"]
+
+
+def test_etag_does_not_depend_on_its_neighbours() -> None:
+    for neighbour in ("", '"src","l","""x"""\n', '"src","l","X"\n'):
+        found = read(f'"src","k"," a b "\n"src","m",""\n{neighbour}', TAGS)
+        assert [row["etag"] for row in found.rows[:2]] == [" a b ", None]
 
 
 def test_etag_column_that_is_all_empty_is_unknown() -> None:
