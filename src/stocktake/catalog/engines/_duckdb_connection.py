@@ -156,8 +156,6 @@ def open_duckdb(
         "allow_community_extensions": False,
         "allow_persistent_secrets": False,
         "preserve_insertion_order": False,
-        # on a terminal it draws a bar of its own over ours
-        "enable_progress_bar": False,
         # a table name must never find a Python variable of whoever calls
         "python_enable_replacements": False,
         **more,
@@ -165,6 +163,8 @@ def open_duckdb(
     connection = duckdb.connect(":memory:", config=config)
     # the footers of write-once files never change, and a query reads each of them
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    # on a terminal it would draw a bar of its own over ours
+    connection.execute("SET enable_progress_bar = false")
     if file_system is not None:
         connection.register_filesystem(file_system)
     return connection
