@@ -16,10 +16,11 @@ from stocktake.catalog import _runs
 from stocktake.catalog.engines import _duckdb_duplicates
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections, DuckDbSettings
 from stocktake.catalog.engines._duckdb_duplicates import SURPLUS, find_surplus
+from stocktake.errors import CatalogCorruptError
 
 quick = settings(
     deadline=None,
-    max_examples=40,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 ENGINE = DuckDbConnections(DuckDbSettings(threads=1))
@@ -41,9 +42,14 @@ version_rows = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _small_pieces() -> object:
+@pytest.fixture(autouse=True, scope="module", params=["by bounds", "by keys", "all"])
+def _small_pieces(request: pytest.FixtureRequest) -> object:
+    """Many pieces from a handful of rows, and each way of telling what is suspect."""
     with pytest.MonkeyPatch.context() as patch:
+        if request.param == "by keys":
+            patch.setattr(_duckdb_duplicates, "_OVERLAPS_UNSEEN", 0)
+        elif request.param == "all":
+            patch.setattr(_duckdb_duplicates, "_PAIRS_PER_GROUP", 0)
         patch.setattr(_runs, "ROW_GROUP_ROWS", 3)
         patch.setattr(_runs, "SAMPLE_EVERY", 2)
         patch.setattr(_runs, "_BREAK_ROWS_MIN", 2)
@@ -155,6 +161,14 @@ def test_columns_of_any_name_are_compared_as_data(tmp_path: Path) -> None:
     rows = [{"key": "a", odd: "one"}, {"key": "a", odd: "two"}]
     found = Found(tmp_path, [rows[:1], rows[1:]], ("key", odd))
     assert found.dropped == {(1, 0): True}
+
+
+def test_object_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    content = [[{"key": f"{part}{n}"} for n in range(9)] for part in "aaaa"]
+    view, _ = write_parts(tmp_path, content, PLAIN)
+    Path(view.paths[0]).unlink()
+    with pytest.raises(CatalogCorruptError, match=r"0\.parquet"):
+        list(find_surplus(ENGINE, view, []))
 
 
 def test_disjoint_parts_have_no_surplus(tmp_path: Path) -> None:

@@ -212,6 +212,16 @@ def test_a_file_whose_row_groups_all_miss_the_range_is_left_out() -> None:
     assert files_in_range([file], WHOLE) == [0]
 
 
+@given(st.lists(keys), st.integers(1, 20))
+def test_thinned_samples_are_few_sorted_and_some_of_all(samples: list[str], most: int) -> None:
+    found = thin(samples, most)
+    assert found == sorted(set(found), key=utf8)
+    assert set(found) <= set(samples)
+    assert len(found) <= most
+    if len(samples) <= most:
+        assert set(found) == set(samples)
+
+
 def test_a_writer_without_rows_makes_a_readable_empty_file() -> None:
     file, written = written_file([[]], 8)
     assert (file.metadata.num_rows, written.rows) == (0, 0)

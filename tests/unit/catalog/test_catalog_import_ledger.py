@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +95,21 @@ def test_second_import_of_a_source_is_told_who_runs_the_first(catalog: Catalog) 
         begin(catalog)
     assert f"process {os.getpid()} on {host()}" in caught.value.message
     assert caught.value.hint is not None
+
+
+def test_of_two_that_begin_at_once_one_is_refused(catalog: Catalog) -> None:
+    together = threading.Barrier(4)
+
+    def attempt() -> str:
+        together.wait(20)
+        try:
+            return begin(catalog).id
+        except ImportRunningError:
+            return "refused"
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [future.result() for future in [pool.submit(attempt) for _ in range(4)]]
+    assert outcomes.count("refused") == 3
 
 
 def test_imports_of_other_sources_run_side_by_side(catalog: Catalog) -> None:

@@ -20,6 +20,7 @@ from stocktake.catalog._ranges import KeyRange, files_in_range, intersect, plan_
 from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
 from stocktake.catalog.engines._duckdb_fragments import columns, in_range, quoted
 from stocktake.catalog.engines._protocol import SnapshotView
+from stocktake.errors import CatalogCorruptError
 
 SURPLUS: pa.Schema = pa.schema(
     [
@@ -158,9 +159,12 @@ def find_surplus(
 def _keys(connections: DuckDbConnections, path: str, number: int) -> list[str]:
     """The keys of one row group, sorted as the file is."""
     file_system = connections.settings.file_system
-    source = path if file_system is None else file_system.open(path)
-    with pq.ParquetFile(source) as file:
-        keys: list[str] = file.read_row_group(number, columns=["key"]).column("key").to_pylist()
+    try:
+        source = path if file_system is None else file_system.open(path)
+        with pq.ParquetFile(source) as file:
+            keys: list[str] = file.read_row_group(number, columns=["key"]).column("key").to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise CatalogCorruptError(f"`{path}` cannot be read: {error}", path=path) from error
     return keys
 
 
