@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from stocktake.catalog._format import ObjectFile
 from stocktake.catalog._ranges import overlaps, prefix_range
 
-_RANGES_MAX = 64
+_RANGES_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +27,43 @@ class DirectRanges:
 def direct_ranges(files: Sequence[ObjectFile], folder: str) -> DirectRanges:
     """Where the objects directly in `folder` can be: a superset, narrow if that is possible."""
     wanted = prefix_range(folder)
-    narrowed = [
-        replace(
-            file,
-            row_groups=tuple(
-                group
-                for group in file.row_groups
-                if overlaps(group.min_key, group.max_key, wanted)
-                and not _in_one_subfolder(group.min_key, group.max_key, folder)
-            ),
-        )
-        for file in files
-    ]
-    merged = _merged([(g.min_key, g.max_key) for file in narrowed for g in file.row_groups])
-    if not merged or len(merged) > _RANGES_MAX:
-        merged = [(merged[0][0], merged[-1][1])] if merged else []
+    narrowed: list[ObjectFile] = []
+    groups: list[tuple[str, str, bool]] = []
+    for file in files:
+        near = []
+        for group in file.row_groups:
+            if overlaps(group.min_key, group.max_key, wanted):
+                may_hold = not _in_one_subfolder(group.min_key, group.max_key, folder)
+                groups.append((group.min_key, group.max_key, may_hold))
+                if may_hold:
+                    near.append(group)
+        narrowed.append(replace(file, row_groups=tuple(near)))
     low, high = wanted
-    clipped = [(max(a, low) if low else a, b) for a, b in merged]
-    predicate = " OR ".join("(key >= ? AND key <= ?)" for _ in clipped) or "false"
+    ranges = [(max(first, low or ""), last) for first, last in _stretches(groups)]
+    predicate = " OR ".join("(key >= ? AND key <= ?)" for _ in ranges) or "false"
+    parameters = [bound for pair in ranges for bound in pair]
     if high is not None:
-        predicate = f"({predicate}) AND key < ?"
-    parameters = [bound for pair in clipped for bound in pair]
-    return DirectRanges(
-        tuple(narrowed), predicate, tuple(parameters if high is None else [*parameters, high])
-    )
+        predicate, parameters = f"({predicate}) AND key < ?", [*parameters, high]
+    return DirectRanges(tuple(narrowed), predicate, tuple(parameters))
+
+
+def _stretches(groups: list[tuple[str, str, bool]]) -> list[tuple[str, str]]:
+    """Key ranges that cover the groups that count; one range as long as none is left out between.
+
+    Each range costs two comparisons per row, so there are few.
+    """
+    ranges: list[tuple[str, str]] = []
+    follows = False
+    for low, high, counts in sorted(groups):
+        if counts:
+            if ranges and (follows or low <= ranges[-1][1]):
+                ranges[-1] = (ranges[-1][0], max(high, ranges[-1][1]))
+            else:
+                ranges.append((low, high))
+        follows = counts
+    if len(ranges) > _RANGES_MAX:
+        return [(ranges[0][0], ranges[-1][1])]
+    return ranges
 
 
 def _in_one_subfolder(min_key: str, max_key: str, folder: str) -> bool:
@@ -58,13 +71,3 @@ def _in_one_subfolder(min_key: str, max_key: str, folder: str) -> bool:
         return False
     end = min_key.find("/", len(folder))
     return end >= 0 and max_key.startswith(min_key[: end + 1])
-
-
-def _merged(bounds: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    merged: list[tuple[str, str]] = []
-    for low, high in sorted(bounds):
-        if merged and low <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        else:
-            merged.append((low, high))
-    return merged

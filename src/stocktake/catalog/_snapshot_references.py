@@ -66,13 +66,20 @@ class Known(Protocol):
     """What the choice needs of a snapshot."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Its id."""
+
     @property
-    def as_of(self) -> datetime: ...
+    def as_of(self) -> datetime:
+        """The instant it speaks of, aware UTC."""
+
     @property
-    def source_name(self) -> str: ...
+    def source_name(self) -> str:
+        """`bucket/config-id`."""
+
     @property
-    def stamp(self) -> str: ...
+    def stamp(self) -> str:
+        """`as_of` as report folders write it."""
 
 
 KnownT = TypeVar("KnownT", bound=Known)
