@@ -42,6 +42,10 @@ def run(name: str, command: list[str]) -> Cost:
     return Cost(name, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
+# as the command does
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+
 def python(name: str, module: str, *arguments: str) -> Cost:
     return run(name, [sys.executable, "-m", module, *arguments])
 

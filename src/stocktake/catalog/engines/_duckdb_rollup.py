@@ -32,8 +32,8 @@ from stocktake.catalog.engines._protocol import RollUp, SnapshotView
 from stocktake.clock import format_utc
 from stocktake.errors import CatalogError
 
-_BATCH_ROWS = 65_536
-_ROWS_PER_RANGE = 8_000_000
+_BATCH_ROWS = 8_192
+_ROWS_PER_RANGE = 2_000_000
 _INT64_MAX = 2**63 - 1
 
 _FIGURES = ("size_bytes", "last_modified", "storage_class")
@@ -42,7 +42,7 @@ _FIGURES = ("size_bytes", "last_modified", "storage_class")
 def roll_up(connections: DuckDbConnections, view: SnapshotView, sink: BinaryIO) -> RollUp:
     """Write `folders.parquet` and return the totals.
 
-    Works from the last key range to the first. Memory: the folders of 8 M rows within the engine's
+    Works from the last key range to the first. Memory: the folders of 2 M rows within the engine's
     limit, beyond which it spills, and a batch of the tree.
     """
     manifest = view.manifest
@@ -75,6 +75,14 @@ _TOTALS = """
         size_bytes HUGEINT, newest TIMESTAMP_MS, oldest TIMESTAMP_MS);
     CREATE TEMP TABLE carried (folder VARCHAR, storage_class VARCHAR, objects BIGINT,
         size_bytes BIGINT, newest TIMESTAMP_MS)
+"""
+
+
+_DIRECT = """
+    SELECT folder, storage_class, objects, size_bytes, newest FROM (
+        SELECT folder, storage_class, CAST(objects AS BIGINT) AS objects,
+            CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM by_folder
+        UNION ALL SELECT * FROM carried)
 """
 
 
@@ -132,19 +140,10 @@ def _descending(con: duckdb.DuckDBPyConnection, key_range: KeyRange) -> Iterator
     an ancestor of the range's lower bound): its rows are carried over to that one.
     """
     low = key_range[0] or ""
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE direct AS
-        SELECT folder, storage_class, CAST(objects AS BIGINT) AS objects,
-            CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM by_folder
-        UNION ALL SELECT * FROM carried
-        """
-    )
-    con.execute("DELETE FROM carried")
-    con.execute("INSERT INTO carried SELECT * FROM direct WHERE folder < ?", [low])
-    rows = con.sql("SELECT * FROM direct WHERE folder >= ? ORDER BY folder DESC", params=[low])
+    rows = con.sql(f"{_DIRECT} WHERE folder >= ? ORDER BY folder DESC", params=[low])
     for batch in rows.to_arrow_reader(_BATCH_ROWS):
         yield pa.Table.from_batches([batch])
+    con.execute(f"CREATE OR REPLACE TEMP TABLE carried AS {_DIRECT} WHERE folder < ?", [low])
 
 
 def _add_totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> None:
@@ -216,8 +215,8 @@ def _instant(value: datetime | None) -> str | None:
     return None if value is None else format_utc(value.replace(tzinfo=UTC))
 
 
-def _total(view: SnapshotView, count: int, size: int | None) -> int | None:
+def _total(view: SnapshotView, count: int, size_bytes: int | None) -> int | None:
     """The bytes of so many objects: none is a figure too, if the source has sizes at all."""
     if not count and "size_bytes" in view.manifest.header.columns:
         return 0
-    return None if size is None else int(size)
+    return None if size_bytes is None else int(size_bytes)
