@@ -8,8 +8,9 @@ that the bounds stay tight.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,10 @@ RUN_ROWS = 6 * ROW_GROUP_ROWS
 SAMPLE_EVERY = 4_096
 _BREAK_ROWS_MIN = 1_024
 _BREAKS_MAX = 3
+
+Ints: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+_NO_REPEATS: Ints = np.empty(0, dtype=np.int64)
+
 _DICTIONARY_COLUMNS = ("storage_class", "checksum_algorithm", "is_latest", "is_delete_marker")
 
 
@@ -72,6 +77,7 @@ class RunWriter:
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._sorted = True
+        self._distinct = True  # no key stands twice among the sorted pending ones
         self._last_key: str | None = None
         self._written = WrittenRows()
         self._writer = pq.ParquetWriter(sink, schema, **parquet_options(schema))
@@ -87,14 +93,14 @@ class RunWriter:
         """Take over a batch of the writer's schema."""
         if batch.num_rows == 0:
             return
-        breaks = _order_breaks(batch.column("key"))
+        breaks, distinct = _order_breaks(batch.column("key"))
         if len(breaks) > _BREAKS_MAX:
             self._sorted = False
             self._append(batch)
             return
         start = 0
         for stop in [*breaks, batch.num_rows]:
-            self._add_sorted(batch.slice(start, stop - start))
+            self._add_sorted(batch.slice(start, stop - start), distinct=distinct)
             start = stop
 
     def close(self) -> WrittenRows:
@@ -103,13 +109,14 @@ class RunWriter:
         self._writer.close()
         return self._written
 
-    def _add_sorted(self, batch: pa.RecordBatch) -> None:
+    def _add_sorted(self, batch: pa.RecordBatch, *, distinct: bool) -> None:
         first = batch.column("key")[0].as_py()
         if self._last_key is not None and self._sorted and first < self._last_key:
             if self._pending_rows >= _BREAK_ROWS_MIN:
                 self._flush()
             else:
                 self._sorted = False
+        self._distinct = self._distinct and distinct and first != self._last_key
         self._append(batch)
 
     def _append(self, batch: pa.RecordBatch) -> None:
@@ -121,27 +128,29 @@ class RunWriter:
 
     def _flush(self) -> None:
         if self._pending_rows:
-            run = pa.Table.from_batches(self._pending, self._schema).combine_chunks()
+            run = pa.Table.from_batches(self._pending, self._schema)
             self._pending = []
             if not self._sorted:
+                run = run.combine_chunks()
                 run = run.take(pc.sort_indices(run.column("key")))
-            self._write(run)
+            self._write(run, distinct=self._sorted and self._distinct)
         self._pending_rows = 0
         self._sorted = True
+        self._distinct = True
         self._last_key = None
 
-    def _write(self, run: pa.Table) -> None:
+    def _write(self, run: pa.Table, *, distinct: bool) -> None:
         self._writer.write_table(run, row_group_size=ROW_GROUP_ROWS)
-        keys = run.column("key").chunk(0)
-        written = self._written
-        written.samples.extend(keys[SAMPLE_EVERY // 2 :: SAMPLE_EVERY].to_pylist())
-        repeats = _repeat_positions(keys)
-        for start in range(0, len(keys), ROW_GROUP_ROWS):
-            stop = min(start + ROW_GROUP_ROWS, len(keys))
-            if len(repeats) and np.searchsorted(repeats, start) < np.searchsorted(repeats, stop):
+        keys, written = run.column("key"), self._written
+        written.samples.extend(_at(keys, range(SAMPLE_EVERY // 2, len(keys), SAMPLE_EVERY)))
+        repeats = _NO_REPEATS if distinct else _repeat_positions(keys.combine_chunks())
+        starts = range(0, len(keys), ROW_GROUP_ROWS)
+        stops = [min(start + ROW_GROUP_ROWS, len(keys)) for start in starts]
+        firsts, lasts = _at(keys, starts), _at(keys, [stop - 1 for stop in stops])
+        for start, stop, first, last in zip(starts, stops, firsts, lasts, strict=True):
+            if np.searchsorted(repeats, start) < np.searchsorted(repeats, stop):
                 written.repeats.append(len(written.row_groups))
-            group = RowGroup(keys[start].as_py(), keys[stop - 1].as_py(), stop - start)
-            written.row_groups.append(group)
+            written.row_groups.append(RowGroup(first, last, stop - start))
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
@@ -165,22 +174,30 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def _order_breaks(keys: pa.StringArray) -> list[int]:
-    """Positions whose key is smaller than the one before; at most a few more than allowed."""
+def _at(keys: pa.ChunkedArray, positions: Sequence[int]) -> list[str]:
+    chosen: list[str] = keys.take(pa.array(positions, pa.int64())).to_pylist()
+    return chosen
+
+
+def _order_breaks(keys: pa.StringArray) -> tuple[list[int], bool]:
+    """Positions whose key is smaller than the one before, and whether no two neighbours are equal.
+
+    Of the positions at most a few more than allowed.
+    """
     if len(keys) < 2:
-        return []
-    ordered = pc.less_equal(keys.slice(0, len(keys) - 1), keys.slice(1))
-    if ordered.true_count == len(ordered):
-        return []
+        return [], True
+    before, after = keys.slice(0, len(keys) - 1), keys.slice(1)
+    rising = pc.less(before, after).true_count
+    if rising == len(before):
+        return [], True
+    ordered = pc.less_equal(before, after)
     breaks = np.flatnonzero(~ordered.to_numpy(zero_copy_only=False)) + 1
-    return [int(at) for at in breaks[: _BREAKS_MAX + 1]]
+    return [int(at) for at in breaks[: _BREAKS_MAX + 1]], rising == len(before) - len(breaks)
 
 
-def _repeat_positions(keys: pa.StringArray) -> Any:
+def _repeat_positions(keys: pa.StringArray) -> Ints:
     """Positions of keys that equal the one before them (sorted input), as a sorted int array."""
-    if len(keys) < 2:
-        return np.empty(0, dtype=np.int64)
     equal = pc.equal(keys.slice(0, len(keys) - 1), keys.slice(1))
     if not equal.true_count:
-        return np.empty(0, dtype=np.int64)
+        return _NO_REPEATS
     return np.flatnonzero(equal.to_numpy(zero_copy_only=False)) + 1
