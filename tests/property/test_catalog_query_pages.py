@@ -23,6 +23,7 @@ from stocktake.catalog import (
     Page,
     PageRequest,
     Snapshot,
+    _query_scan,
     by_extension,
     by_storage_class,
     find_duplicates,
@@ -42,6 +43,17 @@ from stocktake.model import folder_of
 
 EXAMPLES = settings(max_examples=40)
 sizes = st.integers(1, 7)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_pieces() -> Iterator[None]:
+    """Scans of so few rows would otherwise be one piece."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_query_scan, "_FIRST_ROWS_MIN", 1)
+        patch.setattr(_query_scan, "_GROWTH", 2)
+        yield
+
+
 versions = st.lists(
     st.fixed_dictionaries(
         {

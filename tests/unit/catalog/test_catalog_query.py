@@ -247,7 +247,7 @@ def test_folders_and_objects_that_are_not_there_say_so(catalog: Catalog) -> None
 def walk(catalog: Catalog, snapshot: Snapshot, folder: str, order: ChildOrder) -> list[str]:
     found, cursor = [], None
     while True:
-        request = PageRequest(2, cursor)
+        request = PageRequest(1, cursor)
         page = list_children(catalog, snapshot, folder, order=order, page=request)
         found += keys(page)
         cursor = page.next_cursor
@@ -256,13 +256,14 @@ def walk(catalog: Catalog, snapshot: Snapshot, folder: str, order: ChildOrder) -
 
 
 def test_pages_of_every_order_join_between_folders_and_objects(catalog: Catalog) -> None:
-    rows = [row(k) for k in ("/b/1", "/b/2", "/d/e/1", "/a", "/c", "/e")] + [row("/m/", 0)]
+    rows = [row(k) for k in ("/b/1", "/b/2", "/d/e/1", "/a", "/c", "/e", "/z")]
+    rows += [row("/m/", 0), row("/n/", 0)]
     snapshot = publish(catalog, rows)
     expected = {
-        ("name", False): ["/a", "/b/", "/c", "/d/", "/e", "/m/"],
-        ("name", True): ["/m/", "/e", "/d/", "/c", "/b/", "/a"],
-        ("count", False): ["/m/", "/a", "/c", "/d/", "/e", "/b/"],
-        ("count", True): ["/b/", "/a", "/c", "/d/", "/e", "/m/"],
+        ("name", False): ["/a", "/b/", "/c", "/d/", "/e", "/m/", "/n/", "/z"],
+        ("name", True): ["/z", "/n/", "/m/", "/e", "/d/", "/c", "/b/", "/a"],
+        ("count", False): ["/m/", "/n/", "/a", "/c", "/d/", "/e", "/z", "/b/"],
+        ("count", True): ["/b/", "/a", "/c", "/d/", "/e", "/z", "/m/", "/n/"],
     }
     for (by, descending), paths in expected.items():
         order = ChildOrder(ChildSort(by), descending)
