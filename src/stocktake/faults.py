@@ -26,6 +26,8 @@ POINTS = (
     "import.manifest-written",
     "import.publishing",
     "import.published",
+    "compact.files-written",
+    "compact.manifest-written",
     "file.written",
     "file.renamed",
 )

@@ -7,6 +7,7 @@ Never: reading reports or talking to S3 itself; rows per object in the control d
 
 from stocktake.catalog._catalog import Catalog, open_catalog, snapshot_folder
 from stocktake.catalog._change_log import newest_seq, read_changes
+from stocktake.catalog._compact import CompactResult, compact_snapshot
 from stocktake.catalog._compare import CHANGE_KINDS, DiffResult, DiffSummary, diff_snapshots
 from stocktake.catalog._console import SqlResult, run_sql
 from stocktake.catalog._export import ExportFormat, folder_batches, object_batches, write_rows
@@ -75,6 +76,7 @@ __all__ = [
     "CatalogFiles",
     "ChildOrder",
     "ChildSort",
+    "CompactResult",
     "DiffResult",
     "DiffSummary",
     "Evidence",
@@ -97,6 +99,7 @@ __all__ = [
     "SweepResult",
     "by_extension",
     "by_storage_class",
+    "compact_snapshot",
     "delete_snapshot",
     "describe_snapshot",
     "diff_snapshots",

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._owners import host, is_gone
 from stocktake.catalog._snapshots import PUBLISHED, Snapshot
 from stocktake.clock import Clock, format_utc, parse_utc
-from stocktake.errors import SnapshotNotFoundError, StateError
+from stocktake.errors import SnapshotInUseError, SnapshotNotFoundError, StateError
 from stocktake.model import new_id
 from stocktake.state import snapshot_uses, snapshots
 
@@ -33,7 +34,12 @@ def use_snapshot(catalog: Catalog, snapshot: Snapshot) -> Iterator[Snapshot]:
     Raises:
         SnapshotNotFoundError: It is gone, or going.
     """
-    owner = new_id("use", catalog.clock)
+    with _leased(catalog, snapshot, new_id("use", catalog.clock)):
+        yield snapshot
+
+
+@contextmanager
+def _leased(catalog: Catalog, snapshot: Snapshot, owner: str) -> Iterator[None]:
     _take(catalog, snapshot, owner)
     stopped = threading.Event()
     renewal = threading.Thread(
@@ -41,12 +47,50 @@ def use_snapshot(catalog: Catalog, snapshot: Snapshot) -> Iterator[Snapshot]:
     )
     renewal.start()
     try:
-        yield snapshot
+        yield
     finally:
         stopped.set()
         renewal.join()
         with catalog.state.write() as connection:
             connection.execute(delete(snapshot_uses).where(snapshot_uses.c.owner == owner))
+
+
+@contextmanager
+def use_alone(catalog: Catalog, snapshot: Snapshot, name: str) -> Iterator[None]:
+    """Hold a snapshot for one kind of work that nobody else may do meanwhile.
+
+    Readers may come later; `other_uses` tells of them.
+
+    Raises:
+        SnapshotInUseError: Somebody uses it now.
+        SnapshotNotFoundError: It is gone, or going.
+    """
+    with catalog.state.write() as connection:
+        if users := live_uses(connection, snapshot.id, catalog.clock):
+            raise SnapshotInUseError(
+                f"the snapshot `{snapshot.id}` is in use by {', '.join(users)}",
+                hint="try again when they are done",
+                id=snapshot.id,
+            )
+        connection.execute(delete(snapshot_uses).where(snapshot_uses.c.snapshot_id == snapshot.id))
+    try:
+        with _leased(catalog, snapshot, f"{name}:{snapshot.id}"):
+            yield
+    except IntegrityError as error:  # two began at the same instant: the primary key chose one
+        raise SnapshotInUseError(
+            f"the snapshot `{snapshot.id}` is in use by another {name}", id=snapshot.id
+        ) from error
+
+
+def other_uses(catalog: Catalog, snapshot: Snapshot, name: str) -> bool:
+    """True if somebody besides the holder of `use_alone` uses the snapshot."""
+    with catalog.state.read() as connection:
+        owners = connection.execute(
+            select(snapshot_uses.c.owner).where(snapshot_uses.c.snapshot_id == snapshot.id)
+        ).scalars()
+        if set(owners) == {f"{name}:{snapshot.id}"}:
+            return False
+        return len(live_uses(connection, snapshot.id, catalog.clock)) > 1
 
 
 def live_uses(connection: Connection, snapshot_id: str, clock: Clock) -> list[str]:

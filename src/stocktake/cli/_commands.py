@@ -42,7 +42,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("sql", "_sql", "Ask a question in SQL", _COMPARE),
     Entry("export", "_export", "Write objects, folders or changes to a file", _COMPARE),
     Entry("snapshots", "_snapshots", "List, pin, delete and thin out snapshots", _KEEP, group=True),
-    Entry("catalog", "_publish", "Publish the catalog for other engines", _KEEP, group=True),
+    Entry("catalog", "_publish", "Publish, compact and upgrade the catalog", _KEEP, group=True),
     Entry("version", "_version", "Print the version and what it runs on", _KEEP),
     Entry("demo", "_demo", "See it all on a local store, in half a minute", _TRY),
     Entry("bench", "_bench", "Measure an import on this machine", _TRY),

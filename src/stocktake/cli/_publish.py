@@ -1,4 +1,4 @@
-"""`stocktake catalog`: the catalog for other engines."""
+"""`stocktake catalog`: the catalog for other engines, and its upkeep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stocktake.cli._declare import callback, command, new_app
 from stocktake.cli._run import Run
 from stocktake.errors import UsageError
 
-app = new_app("Publish the catalog for other engines.")
+app = new_app("Publish the catalog for other engines, and keep it quick.")
 callback(app)
 
 
@@ -61,3 +61,47 @@ def publish(
         raise UsageError("no kind of table named", hint="add --iceberg")
     request = PublishRequest(snapshot, source, table, tuple(properties or ()))
     return publish_snapshot(run, request)
+
+
+@command(
+    app,
+    "compact",
+    examples=("stocktake catalog compact", "stocktake catalog compact --snapshot previous"),
+)
+def compact(
+    run: Run,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="SOURCE", help="Bucket or bucket/config to compact."),
+    ] = None,
+    snapshot: SnapshotOption = "latest",
+) -> int:
+    """Rewrite a snapshot's files in key order, so that pages open one file instead of many.
+
+    Answers stay the same. It pays for reports in no order; a snapshot in order is left as it is.
+    Pinned snapshots, and those in use, are refused.
+
+    JSON: {snapshot, files_before, files_after, files_left, rows}.
+    """
+    from stocktake.cli._publish_work import compact_files
+
+    return compact_files(run, snapshot, source)
+
+
+@command(
+    app,
+    "upgrade",
+    examples=("stocktake catalog upgrade --state-url postgresql://stocktake@db/stocktake",),
+)
+def upgrade(run: Run) -> int:
+    """Bring the control database to this version's schema.
+
+    SQLite is upgraded by itself, after a copy; PostgreSQL only by this command, because programs
+    that share it are upgraded at different times.
+
+    JSON: {state, catalog}.
+    """
+    from stocktake.cli._publish_work import upgrade_state
+
+    return upgrade_state(run)

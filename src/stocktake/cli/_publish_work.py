@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stocktake.catalog import Catalog, Snapshot, find_snapshot, publish_iceberg, use_snapshot
+from stocktake.catalog import (
+    Catalog,
+    Snapshot,
+    compact_snapshot,
+    find_snapshot,
+    publish_iceberg,
+    use_snapshot,
+)
 from stocktake.cli._run import Run
 from stocktake.cli._sources import about, show_source
 from stocktake.cli._text import plural
 from stocktake.errors import InvalidSettingError
+from stocktake.state import open_state
 
 _NOT_A_NAME = re.compile(r"[^a-z0-9_]")
 
@@ -74,4 +82,36 @@ def publish_snapshot(run: Run, request: PublishRequest) -> int:
     run.out.line(f"published {snapshot.id} as table {table}: {plural(len(files), 'file')}")
     run.out.line(f"  {location}")
     show_source(run.out, snapshot)
+    return 0
+
+
+def compact_files(run: Run, reference: str, source: str | None) -> int:
+    """Answer `catalog compact`."""
+    with run.open_catalog() as catalog:
+        snapshot = find_snapshot(catalog, reference, source=source)
+        with run.watch() as progress:
+            result = compact_snapshot(catalog, snapshot, progress=progress)
+    if run.out.json:
+        run.out.document({"snapshot": about(snapshot), **asdict(result)})
+        return 0
+    run.out.line(
+        f"compacted {snapshot.id}: {plural(result.files_before, 'file')} before, "
+        f"{plural(result.files_after, 'file')} now"
+    )
+    if result.files_left:
+        left = plural(result.files_left, "old file")
+        run.out.warn(f"{left} still in use; compact again later to remove them")
+    return 0
+
+
+def upgrade_state(run: Run) -> int:
+    """Answer `catalog upgrade`."""
+    if run.settings.state_url:
+        open_state(run.settings.state_url, clock=run.clock, upgrade=True).close()
+    with run.open_catalog() as catalog:
+        address, location = catalog.state.address, catalog.location
+    if run.out.json:
+        run.out.document({"state": address, "catalog": location})
+        return 0
+    run.out.line(f"the control database {address} is up to date")
     return 0

@@ -20,6 +20,7 @@ from stocktake.catalog import (
     keep_source_setting,
     list_snapshots,
     source_setting,
+    sweep,
 )
 from stocktake.cli._changes import changes_line
 from stocktake.cli._receipt import Prices, Receipt, show_receipt
@@ -145,6 +146,7 @@ def run_import(
     )
     document = receipt.to_dict(Prices.load())
     if result.state == "published":
+        sweep(catalog)  # what killed runs left behind
         keep_receipt(catalog, result.snapshot_id, document)
     return result, document
 

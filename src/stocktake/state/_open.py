@@ -18,17 +18,20 @@ _CONNECT_TIMEOUT_S = 10
 _WAL_RETRY_S = 0.02
 
 
-def open_state(url: str, *, clock: Clock, busy_timeout_s: float = BUSY_TIMEOUT_S) -> State:
+def open_state(
+    url: str, *, clock: Clock, busy_timeout_s: float = BUSY_TIMEOUT_S, upgrade: bool = False
+) -> State:
     """The control database at `sqlite:///file` or `postgresql://user@host/name`, ready for use.
 
     A new database gets its tables. An older SQLite one is migrated at once, after a backup copy
-    beside it; an older PostgreSQL one only by `State.upgrade`, because servers and agents that
+    beside it; an older PostgreSQL one only with `upgrade`, because servers and agents that
     share it are upgraded at different times.
 
     Args:
         url: The address.
         clock: What stamps are taken from.
         busy_timeout_s: How long a transaction waits for another one's locks.
+        upgrade: Migrate an older PostgreSQL schema too.
 
     Raises:
         InvalidSettingError: Not such an address.
@@ -45,7 +48,7 @@ def open_state(url: str, *, clock: Clock, busy_timeout_s: float = BUSY_TIMEOUT_S
     state = State(engine, clock)
     try:
         with state.read() as connection:
-            current = check_version(connection, state.address)
+            current = check_version(connection, state.address, upgrade=upgrade)
         if not current:
             state.upgrade()
     except BaseException:

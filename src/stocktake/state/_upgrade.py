@@ -26,17 +26,18 @@ _VERSION_TABLE = "alembic_version"
 _ADVISORY_LOCK = 7_386_146_201
 
 
-def check_version(connection: Connection, address: str) -> bool:
+def check_version(connection: Connection, address: str, *, upgrade: bool = False) -> bool:
     """True if the schema is current, False if the database is to be (or may be) brought there.
 
     Raises:
         CatalogVersionError: The schema is newer than this stocktake.
-        StateError: Something else's tables are there, or it is an older PostgreSQL schema.
+        StateError: Something else's tables are there, or it is an older PostgreSQL schema and
+            `upgrade` was not asked for.
     """
     found = _version_of(connection, address)
     if found == SCHEMA_VERSION:
         return True
-    if found is not None and connection.dialect.name == "postgresql":
+    if found is not None and connection.dialect.name == "postgresql" and not upgrade:
         raise StateError(
             f"the control database `{address}` has schema {found}, this stocktake needs "
             f"{SCHEMA_VERSION}",
