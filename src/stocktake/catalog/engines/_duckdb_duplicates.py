@@ -7,9 +7,9 @@ are disjoint costs nothing here.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import duckdb
 import pyarrow as pa
@@ -37,7 +37,6 @@ _ROWS_PER_RANGE = 1_000_000
 _QUERIES_PER_RANGE = 3
 _OVERLAPS_UNSEEN = 2
 _PAIRS_PER_GROUP = 200
-_KEY_LISTS_MAX = 16
 _FILE_TABLE = (
     "read_parquet(?, hive_partitioning=false, union_by_name=false, filename=true, "
     "file_row_number=true)"
@@ -65,19 +64,13 @@ def suspect_ranges(
         repeats: Row groups known to hold a key twice within themselves.
         keys_of: The sorted keys of a row group, by file index and number in the file.
     """
+    places = _places(view)
+    wide = _wide(places)
     spans = [(group.min_key, group.max_key) for group in repeats]
-    for place, others in _overlaps(_places(view)):
-        if len(others) <= _OVERLAPS_UNSEEN:
-            spans += [_common(place.group, other.group) for other in others]
-            continue
-        # mostly a run with a jump in it: others lie in the gap and share no key with it
-        keys = keys_of(place.file_index, place.number)
-        for other in others:
-            near = _inside(keys, other.group)
-            if near and len(near) < len(keys):
-                spans += _spans(near, keys_of(other.file_index, other.number))
-            elif near:
-                spans.append((near[0], near[-1]))
+    if wide is None:
+        spans += [(place.group.min_key, place.group.max_key) for place in places]
+    else:
+        spans += _common_spans(_intervals(places, wide, keys_of))
     ranges: list[KeyRange] = []
     for low, high in sorted(spans):
         past = high + "\0"  # the smallest key after `high`: the bound is inclusive
@@ -96,42 +89,55 @@ def _places(view: SnapshotView) -> list[_Place]:
     return sorted(places, key=lambda place: (place.group.min_key, place.group.max_key))
 
 
-def _overlaps(places: list[_Place]) -> Iterator[tuple[_Place, list[_Place]]]:
-    """Each row group that reaches into later ones, with those.
+def _wide(places: list[_Place]) -> set[int] | None:
+    """Row groups that reach into several later ones: mostly runs with a jump in them.
 
-    Where too many reach over each other (shuffled input), every row group stands for itself: all
-    of it is suspect.
+    None if too many reach over each other (shuffled input): then everything is suspect.
     """
-    reaching: dict[int, list[_Place]] = {}
+    reached: Counter[int] = Counter()
     active: list[int] = []
     pairs = 0
     for number, place in enumerate(places):
         active = [n for n in active if places[n].group.max_key >= place.group.min_key]
         pairs += len(active)
         if pairs > _PAIRS_PER_GROUP * len(places):
-            for other in places:
-                yield other, [other]
-            return
-        for n in active:
-            reaching.setdefault(n, []).append(place)
+            return None
+        reached.update(active)
         active.append(number)
-    for number, others in reaching.items():
-        yield places[number], others
+    return {n for n, others in reached.items() if others > _OVERLAPS_UNSEEN}
 
 
-def _common(one: RowGroup, other: RowGroup) -> tuple[str, str]:
-    return max(one.min_key, other.min_key), min(one.max_key, other.max_key)
+def _intervals(
+    places: list[_Place], wide: set[int], keys_of: Callable[[int, int], Sequence[str]]
+) -> list[tuple[str, str]]:
+    """The inclusive bounds of every row group; of a wide one those of its islands of keys."""
+    marks = [place.group.min_key for place in places]
+    intervals: list[tuple[str, str]] = []
+    for number, place in enumerate(places):
+        if number in wide:
+            intervals += _islands(keys_of(place.file_index, place.number), marks)
+        else:
+            intervals.append((place.group.min_key, place.group.max_key))
+    return intervals
 
 
-def _inside(keys: Sequence[str], other: RowGroup) -> Sequence[str]:
-    """Those of the sorted keys that lie within the other's bounds."""
-    return keys[bisect_left(keys, other.min_key) : bisect_right(keys, other.max_key)]
+def _islands(keys: Sequence[str], marks: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Bounds of the pieces into which sorted marks cut sorted keys; between them is nothing."""
+    start = 0
+    while start < len(keys):
+        mark = bisect_right(marks, keys[start])
+        stop = bisect_left(keys, marks[mark], start) if mark < len(marks) else len(keys)
+        yield keys[start], keys[stop - 1]
+        start = stop
 
 
-def _spans(near: Sequence[str], keys: Sequence[str]) -> list[tuple[str, str]]:
-    """The span that both sorted lists of keys reach into, if any."""
-    both = keys[bisect_left(keys, near[0]) : bisect_right(keys, near[-1])]
-    return [(both[0], both[-1])] if both else []
+def _common_spans(intervals: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Spans that lie in two intervals at least; a shared bound is one."""
+    reach: str | None = None
+    for low, high in sorted(intervals):
+        if reach is not None and low <= reach:
+            yield low, min(high, reach)
+        reach = high if reach is None else max(reach, high)
 
 
 def find_surplus(
@@ -149,7 +155,7 @@ def find_surplus(
         def keys_of(file_index: int, number: int) -> list[str]:
             return _keys(connections, view.paths[file_index], number)
 
-        suspects = suspect_ranges(view, repeats, lru_cache(_KEY_LISTS_MAX)(keys_of))
+        suspects = suspect_ranges(view, repeats, keys_of)
         rows = view.manifest.stats.rows
         plan = plan_ranges(view.manifest.quantiles, rows, _ROWS_PER_RANGE)
         for part in _pieces(plan, suspects):
