@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from postgres_server import PostgresServer, running_postgres
 
+from postgres_server import PostgresServer, running_postgres
 from stocktake.testing import (
     FakeS3,
     Server,
