@@ -13,6 +13,7 @@ BENCHMARKS = {
     "diff": ("bench.diff_snapshots", "two snapshots compared, beside one hash join"),
     "pages": ("bench.pages", "latency of the questions a person asks"),
     "manifest": ("bench.manifest", "a manifest of 100,000 parts, fetched and parsed"),
+    "storage": ("bench.storage_forms", "forms of an object file"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
 }
 

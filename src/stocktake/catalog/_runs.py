@@ -156,8 +156,8 @@ class RunWriter:
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """How object files are written: quick zstd, and dictionaries only where values repeat.
 
-    Source: `bench/storage_forms.py`; dictionary attempts on unique columns cost a third of the
-    time and 20 % of the space.
+    Source: `bench/storage_forms.py`; dictionaries tried on columns of unique values cost more time
+    than everything else together saves, and space besides.
     """
     dictionary = [
         name
