@@ -20,6 +20,7 @@ from stocktake.inventory._manifest import ReportFormat
 from stocktake.model import PartRef
 
 BATCH_ROWS = 65_536
+_ORC_BATCH_ROWS = 16_384
 _READ_BYTES = 1 << 20
 """How far each Parquet column is read ahead; without it a column chunk is read whole."""
 _ROWS_PER_BYTE_MAX = 64
@@ -73,7 +74,7 @@ def read_batches(
             fragment = pads.OrcFileFormat().make_fragment(source)
             yield from fragment.to_batches(
                 columns=columns,
-                batch_size=BATCH_ROWS,
+                batch_size=_ORC_BATCH_ROWS,
                 batch_readahead=1,
                 fragment_readahead=1,
                 use_threads=False,

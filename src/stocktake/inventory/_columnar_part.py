@@ -97,20 +97,21 @@ def _verified(body: ObjectBody, access: PartAccess, tally: PartTally, buffer_byt
     """Something pyarrow can seek in, whose bytes have the MD5 that the manifest says."""
     part = access.part
     md5 = hashlib.md5(usedforsecurity=False)
-    keep = part.size_bytes <= buffer_bytes_max
-    pieces, checksums = [], []
+    # one buffer of the right size: joining pieces would hold the part twice
+    kept = bytearray(part.size_bytes) if part.size_bytes <= buffer_bytes_max else None
+    checksums = []
     size_bytes = 0
     while piece := body.read(BLOCK_BYTES):
         md5.update(piece)
+        if kept is None:
+            checksums.append(isal_zlib.crc32(piece))
+        else:
+            kept[size_bytes : size_bytes + len(piece)] = piece
         size_bytes += len(piece)
         tally.bytes_read += len(piece)
-        if keep:
-            pieces.append(piece)
-        else:
-            checksums.append(isal_zlib.crc32(piece))
     verify_digest(part, size_bytes, md5.hexdigest())
-    if keep:
-        return pa.BufferReader(b"".join(pieces))
+    if kept is not None:
+        return pa.BufferReader(pa.py_buffer(kept))
     return RangedFile(access, body.head.etag, checksums=checksums)
 
 
