@@ -120,7 +120,8 @@ def main(argv: list[str] | None = None) -> int:
                 ["tool", "wall s", "CPU s", "peak MB", "CPU ratio", "phases, wall s"],
                 lines,
             )
-    keep(f"import-{chosen.rows.replace(',', '-')}-{chosen.order}", results)
+    what = f"{chosen.rows}-{chosen.formats}-{chosen.order}".replace(",", "-")
+    keep(f"import-{what}", results)
     return 0
 
 
