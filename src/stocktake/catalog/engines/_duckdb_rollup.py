@@ -7,6 +7,7 @@ from folder to folder.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
@@ -42,12 +43,17 @@ _FIGURES = ("size_bytes", "last_modified", "storage_class")
 def roll_up(connections: DuckDbConnections, view: SnapshotView, sink: BinaryIO) -> RollUp:
     """Write `folders.parquet` and return the totals.
 
-    Works from the last key range to the first. Memory: the folders of 2 M rows within the engine's
-    limit, beyond which it spills, and a batch of the tree.
+    Works from the last key range to the first; while the tree climbs one range, the engine groups
+    the next. Memory: the folders of 4 M rows within the engine's limit, beyond which it spills,
+    and a batch of the tree.
     """
     manifest = view.manifest
-    ranges = plan_ranges(manifest.quantiles, manifest.stats.rows, _ROWS_PER_RANGE)
-    with connections.separate() as con:
+    ranges = plan_ranges(manifest.quantiles, manifest.stats.rows, _ROWS_PER_RANGE)[::-1]
+    with connections.separate() as con, ThreadPoolExecutor(max_workers=1) as pool:
+
+        def group(number: int) -> Future[str]:
+            return pool.submit(_group_by_folder, con.cursor(), view, ranges[number], number)
+
         classes = _sized_classes(con, view)
         sizes_known = "size_bytes" in manifest.header.columns
         tree = FolderTree(classes, sizes_known=sizes_known)
@@ -55,10 +61,13 @@ def roll_up(connections: DuckDbConnections, view: SnapshotView, sink: BinaryIO) 
         con.execute(_TOTALS)
         folders = 0
         with parquet_writer(sink, schema, **_PARQUET_OPTIONS) as writer:
-            for key_range in reversed(ranges):
-                _group_by_folder(con, view, key_range)
-                _add_totals(con, view)
-                for rows in _descending(con, key_range):
+            ahead = group(0)
+            for number, key_range in enumerate(ranges, start=1):
+                table = ahead.result()
+                if number < len(ranges):
+                    ahead = group(number)
+                _add_totals(con, view, table)
+                for rows in _descending(con, table, key_range):
                     done = tree.add(rows)
                     folders += done.num_rows
                     writer.write_table(done, row_group_size=ROW_GROUP_ROWS)
@@ -81,7 +90,7 @@ _TOTALS = """
 _DIRECT = """
     SELECT folder, storage_class, objects, size_bytes, newest FROM (
         SELECT folder, storage_class, CAST(objects AS BIGINT) AS objects,
-            CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM by_folder
+            CAST(size_bytes AS BIGINT) AS size_bytes, newest FROM {table}
         UNION ALL SELECT * FROM carried)
 """
 
@@ -102,9 +111,13 @@ def _sized_classes(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> list[s
 
 
 def _group_by_folder(
-    con: duckdb.DuckDBPyConnection, view: SnapshotView, key_range: KeyRange
-) -> None:
-    """Make `by_folder`: figures of the range's objects in each folder, by storage class."""
+    con: duckdb.DuckDBPyConnection, view: SnapshotView, key_range: KeyRange, number: int
+) -> str:
+    """Figures of the range's objects in each folder, by storage class; returns the table's name.
+
+    There are two tables, in turn: one is made while the other is read.
+    """
+    table = f"by_folder_{number % 2}"
     manifest = view.manifest
     paths = [view.paths[index] for index in files_in_range(manifest.files, key_range)]
     inside, bounds = in_range(key_range)
@@ -112,7 +125,7 @@ def _group_by_folder(
     # parse_dirpath drops the last slash and cannot tell '/' from '//': hence `rooted` and key = '/'
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE by_folder AS
+        CREATE OR REPLACE TABLE {table} AS
         SELECT CASE WHEN dp <> '' THEN dp || '/' WHEN rooted THEN '/' ELSE '' END AS folder,
             storage_class, objects, markers, size_bytes, newest, oldest
         FROM (
@@ -131,25 +144,30 @@ def _group_by_folder(
         """,
         [*table_parameters(view, paths), *bounds, *prefixes],
     )
+    con.close()
+    return table
 
 
-def _descending(con: duckdb.DuckDBPyConnection, key_range: KeyRange) -> Iterator[pa.Table]:
+def _descending(
+    con: duckdb.DuckDBPyConnection, table: str, key_range: KeyRange
+) -> Iterator[pa.Table]:
     """Rows of DIRECT in descending order of folder.
 
     A folder that is smaller than every key of the range has objects in a smaller range too (it is
     an ancestor of the range's lower bound): its rows are carried over to that one.
     """
     low = key_range[0] or ""
-    rows = con.sql(f"{_DIRECT} WHERE folder >= ? ORDER BY folder DESC", params=[low])
+    direct = _DIRECT.format(table=table)
+    rows = con.sql(f"{direct} WHERE folder >= ? ORDER BY folder DESC", params=[low])
     for batch in rows.to_arrow_reader(_BATCH_ROWS):
         yield pa.Table.from_batches([batch])
-    con.execute(f"CREATE OR REPLACE TEMP TABLE carried AS {_DIRECT} WHERE folder < ?", [low])
+    con.execute(f"CREATE OR REPLACE TEMP TABLE carried AS {direct} WHERE folder < ?", [low])
 
 
-def _add_totals(con: duckdb.DuckDBPyConnection, view: SnapshotView) -> None:
+def _add_totals(con: duckdb.DuckDBPyConnection, view: SnapshotView, table: str) -> None:
     con.execute(
         "INSERT INTO totals SELECT storage_class, sum(objects), sum(markers), sum(size_bytes), "
-        "max(newest), min(oldest) FROM by_folder GROUP BY storage_class"
+        f"max(newest), min(oldest) FROM {table} GROUP BY storage_class"
     )
     size = con.execute("SELECT sum(size_bytes) FROM totals").fetchall()[0][0]
     if size is not None and size > _INT64_MAX:
