@@ -67,9 +67,11 @@ class ReportAddress:
         url = S3Url.parse(text)
         segments, date = _split_date(url.key)
         if segments == [""]:
-            raise _not_an_address(text, f"only a bucket; the whole address is {_FORM}")
+            raise _not_an_address(text, f"it is only a bucket; the whole address is {_FORM}")
         if _PART_FILE.search(segments[-1]):
-            raise _not_an_address(text, f"a data file; give the folder two levels up: {_FORM}")
+            raise _not_an_address(
+                text, f"it is a data file; give the folder two levels up: {_FORM}"
+            )
         if len(segments) < 2:
             raise _not_an_address(text, f"source bucket and configuration are missing: {_FORM}")
         *prefix, source_bucket, config_id = segments
@@ -106,6 +108,4 @@ def _is_bucket(name: str) -> bool:
 
 
 def _not_an_address(text: str, why: str) -> InvalidUrlError:
-    return InvalidUrlError(
-        f"`{text}` is not the address of a report", hint=f"it is {why}", url=text
-    )
+    return InvalidUrlError(f"`{text}` is not the address of a report", hint=why, url=text)
