@@ -16,6 +16,7 @@ from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._coverage import common_coverage
 from stocktake.catalog._parquet import parquet_writer
 from stocktake.catalog._ranges import prefix_range
+from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import Snapshot
 from stocktake.catalog.engines._protocol import DIFF, DiffRules, QueryLimits, SnapshotView
 from stocktake.errors import InvalidQueryError
@@ -185,13 +186,15 @@ def diff_snapshots(
 
     Raises:
         CoverageMismatchError: They do not speak of the same keys.
+        SnapshotNotFoundError: One of them is gone, or going.
     """
     common = common_coverage(old.manifest, new.manifest)
     below = _deeper(common.prefix, prefix)
     path = f"{DIFFS_FOLDER}/{old.id}/{new.id}{_suffix(below)}.parquet"
     if not catalog.files.exists(path):
         progress.phase("compare", None, "changes")
-        write_changes(catalog, old.view, new.view, DiffRules(key_prefix=below), path, progress)
+        with use_snapshot(catalog, old), use_snapshot(catalog, new):
+            write_changes(catalog, old.view, new.view, DiffRules(key_prefix=below), path, progress)
     counter = SummaryCounter()
     for batch in catalog.engine.query(f"SELECT * FROM {_SCAN}", [_opened(catalog, path)], _LIMITS):
         counter.add(batch)
