@@ -215,4 +215,4 @@ def test_the_checked_package_is_ours_unless_said_otherwise(
     seen: list[Path] = []
     monkeypatch.setattr(tidy, "check", lambda root: seen.append(root) or [])
     tidy.main([])
-    assert (seen[0] / "errors.py").is_file()
+    assert (seen[0] / "errors").is_dir()

@@ -5,6 +5,28 @@ becomes a snapshot. Never: reports, state, or a listing that is silently short o
 """
 
 from stocktake.listing._lister import ROWS_PER_BATCH, Lister, PagedLister, list_objects
+from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._source import ListSource
+from stocktake.listing._strategy import (
+    GUARANTEES,
+    Guarantees,
+    ListingJob,
+    Promise,
+    StrategyName,
+    StrategyRun,
+)
 
-__all__ = ["ROWS_PER_BATCH", "ListSource", "Lister", "PagedLister", "list_objects"]
+__all__ = [
+    "GUARANTEES",
+    "ROWS_PER_BATCH",
+    "Guarantees",
+    "ListSource",
+    "Lister",
+    "ListingJob",
+    "ListingMetrics",
+    "PagedLister",
+    "Promise",
+    "StrategyName",
+    "StrategyRun",
+    "list_objects",
+]

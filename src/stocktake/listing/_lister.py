@@ -7,29 +7,23 @@ for batch in list_objects(store, S3Url.parse("s3://photos/2020/")):
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from stocktake.errors import UnexpectedAnswerError
-from stocktake.model import S3Url, display_key, object_schema
-from stocktake.store import ListedObject, ListQuery, Store, iter_listing
+from stocktake.model import S3Url, display_key
+from stocktake.store import (
+    ListedObject,
+    ListQuery,
+    Store,
+    iter_listing,
+    listed_schema,
+    rows_to_batch,
+)
 
 ROWS_PER_BATCH = 10_000
 """Most rows of a batch; with it the memory of a listing is bounded, at any size of the bucket."""
-
-_CURRENT_COLUMNS = (
-    "key",
-    "size_bytes",
-    "last_modified",
-    "etag",
-    "storage_class",
-    "checksum_algorithm",
-)
-_VERSION_COLUMNS = (*_CURRENT_COLUMNS, "version_id", "is_latest", "is_delete_marker")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
 
 
 class Lister(Protocol):
@@ -60,17 +54,17 @@ class PagedLister:
         self, store: Store, source: S3Url, *, versions: bool = False
     ) -> Iterator[pa.RecordBatch]:
         """Everything below an address; see `Lister`. Holds one batch and one page."""
-        schema = object_schema(listed_columns(versions=versions))
+        schema = listed_schema(versions=versions)
         waiting: list[ListedObject] = []
         last_key = ""
         for page in iter_listing(store, ListQuery(source.bucket, source.key, versions=versions)):
             last_key = _check_order(page.objects, last_key, source, strict=not versions)
             waiting.extend(page.objects)
             while len(waiting) >= self._rows_per_batch:
-                yield _batch(waiting[: self._rows_per_batch], schema)
+                yield rows_to_batch(waiting[: self._rows_per_batch], schema)
                 del waiting[: self._rows_per_batch]
         if waiting:
-            yield _batch(waiting, schema)
+            yield rows_to_batch(waiting, schema)
 
 
 def list_objects(
@@ -82,7 +76,7 @@ def list_objects(
 
 def listed_columns(*, versions: bool) -> tuple[str, ...]:
     """The columns that a listing's batches have, in their order."""
-    return tuple(object_schema(_VERSION_COLUMNS if versions else _CURRENT_COLUMNS).names)
+    return tuple(listed_schema(versions=versions).names)
 
 
 def _check_order(
@@ -105,13 +99,3 @@ def _check_order(
             )
         last_key = entry.key
     return last_key
-
-
-def _batch(rows: list[ListedObject], schema: pa.Schema) -> pa.RecordBatch:
-    columns: list[Any] = []
-    for field in schema:
-        values: list[Any] = [getattr(row, field.name) for row in rows]
-        if field.name == "last_modified":
-            values = [None if value is None else (value - _EPOCH) // _MS for value in values]
-        columns.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -5,8 +5,16 @@ Never: I/O, clocks, or knowledge of any one room.
 """
 
 from stocktake.model._etag import is_md5_etag, normalise_etag
+from stocktake.model._feed import FEED_CHANGE, ChangeKind
 from stocktake.model._ids import new_id
-from stocktake.model._keys import display_key, folder_of, parent_folder, successor
+from stocktake.model._keys import (
+    display_key,
+    escape_key,
+    folder_of,
+    parent_folder,
+    successor,
+    unescape_key,
+)
 from stocktake.model._record import (
     CORE_FIELDS,
     EXTRA_PREFIX,
@@ -31,8 +39,10 @@ __all__ = [
     "BAD_SAMPLES_MAX",
     "CORE_FIELDS",
     "EXTRA_PREFIX",
+    "FEED_CHANGE",
     "OBJECT",
     "Block",
+    "ChangeKind",
     "Coverage",
     "FileInfo",
     "PartRef",
@@ -43,6 +53,7 @@ __all__ = [
     "SourceKind",
     "canonical_column",
     "display_key",
+    "escape_key",
     "folder_of",
     "is_md5_etag",
     "new_id",
@@ -50,4 +61,5 @@ __all__ = [
     "object_schema",
     "parent_folder",
     "successor",
+    "unescape_key",
 ]

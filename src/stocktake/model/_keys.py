@@ -5,9 +5,12 @@ Nothing here normalises: `a//b`, `/a`, `../x` and NFC/NFD spellings are distinct
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+_ESCAPED = re.compile(r"[\x00-\x1f\x7f%]")
+_ESCAPE = re.compile(r"%([0-9A-F]{2})")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 
@@ -56,6 +59,23 @@ def display_key(key: str) -> str:
     if key.isprintable() and not (_BIDI & set(key)):
         return key
     return "".join(_escape(char) for char in key)
+
+
+def escape_key(key: str) -> str:
+    r"""A key as text that every database column can hold (PostgreSQL has no NUL); reversible.
+
+    Control characters and `%` become `%XX`; everything else stays, so ordinary keys read as they
+    are and order by prefix is kept.
+
+    >>> escape_key("a%b\x00c"), escape_key("img 1.jpg")
+    ('a%25b%00c', 'img 1.jpg')
+    """
+    return _ESCAPED.sub(lambda match: f"%{ord(match[0]):02X}", key)
+
+
+def unescape_key(text: str) -> str:
+    """The key that `escape_key` made this of."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 def _escape(char: str) -> str:

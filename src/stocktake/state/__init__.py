@@ -1,6 +1,6 @@
 """The control database: what runs, what is published, who holds what. SQLite or PostgreSQL.
 
-In: a database address. Out: short transactions over the tables of `_tables.py`, typed errors.
+In: a database address. Out: short transactions over the tables of `_*tables.py`, typed errors.
 Never: rows per object (they live in Parquet files), business rules, threads.
 
 >>> with open_state("sqlite:///state.db", clock=SystemClock()) as state:
@@ -8,6 +8,21 @@ Never: rows per object (they live in Parquet files), business rules, threads.
 ...         connection.execute(insert(sources).values(...))
 """
 
+from stocktake.state._feed_tables import (
+    event_quarantine,
+    feed_cursors,
+    feed_segments,
+    feeds,
+    held_events,
+    listing_runs,
+    store_profiles,
+)
+from stocktake.state._ingest_tables import (
+    ingest_claims,
+    ingest_commits,
+    ingest_items,
+    ingestions,
+)
 from stocktake.state._open import open_state
 from stocktake.state._state import State
 from stocktake.state._tables import (
@@ -24,12 +39,23 @@ from stocktake.state._tables import (
 __all__ = [
     "State",
     "change_segments",
+    "event_quarantine",
+    "feed_cursors",
+    "feed_segments",
+    "feeds",
+    "held_events",
     "import_parts",
     "imports",
+    "ingest_claims",
+    "ingest_commits",
+    "ingest_items",
+    "ingestions",
+    "listing_runs",
     "metadata",
     "open_state",
     "properties",
     "snapshot_uses",
     "snapshots",
     "sources",
+    "store_profiles",
 ]

@@ -5,6 +5,13 @@ Never: knowledge of reports, snapshots or folders; files on disk; a result that 
 """
 
 from stocktake.store._answers import Call, Refusal, refusal_error
+from stocktake.store._key_pages import (
+    ArrowPages,
+    KeyPage,
+    listed_schema,
+    read_key_page,
+    rows_to_batch,
+)
 from stocktake.store._open import open_store
 from stocktake.store._options import S3StoreOptions
 from stocktake.store._port import (
@@ -23,8 +30,10 @@ from stocktake.store._probe import StoreProfile, probe
 from stocktake.store._retry import RetryPolicy
 
 __all__ = [
+    "ArrowPages",
     "ByteRange",
     "Call",
+    "KeyPage",
     "ListPage",
     "ListQuery",
     "ListedObject",
@@ -38,7 +47,10 @@ __all__ = [
     "Store",
     "StoreProfile",
     "iter_listing",
+    "listed_schema",
     "open_store",
     "probe",
+    "read_key_page",
     "refusal_error",
+    "rows_to_batch",
 ]

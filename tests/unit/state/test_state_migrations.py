@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from stocktake.clock import FixedClock
 from stocktake.state import _alembic, _upgrade, metadata, open_state, properties
 
+CURRENT = _upgrade.SCHEMA_VERSION
 CLOCK = FixedClock(datetime(2026, 1, 10, 12, tzinfo=UTC))
 
 
@@ -92,14 +93,14 @@ def next_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     package = Path(_alembic.__file__).parent / "_migrations"
     for path in package.rglob("*.py"):
         (scripts / path.relative_to(package)).write_text(path.read_text())
-    (scripts / "versions" / "v0002_colour.py").write_text(
+    (scripts / "versions" / "v9999_colour.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '9999', '{_upgrade.SCHEMA_VERSION}'\n"
         "def upgrade():\n    op.add_column('properties', sa.Column('colour', sa.String()))\n"
     )
     monkeypatch.setattr(_alembic, "_SCRIPTS", scripts)
-    monkeypatch.setattr(_upgrade, "SCHEMA_VERSION", "0002")
-    monkeypatch.setattr(_upgrade, "KNOWN_VERSIONS", ("0001", "0002"))
+    monkeypatch.setattr(_upgrade, "KNOWN_VERSIONS", (*_upgrade.KNOWN_VERSIONS, "9999"))
+    monkeypatch.setattr(_upgrade, "SCHEMA_VERSION", "9999")
 
 
 def old_database(address: str) -> None:
@@ -116,17 +117,17 @@ def test_an_old_database_is_copied_then_migrated(
     with open_state(f"sqlite:///{path}", clock=CLOCK) as state, state.read() as connection:
         row = connection.execute(sa.text("select value, colour from properties")).one()
     assert tuple(row) == ("kept", None)
-    copy = tmp_path / "state.db.schema-0001.20260110T120000Z"
+    copy = tmp_path / f"state.db.schema-{CURRENT}.20260110T120000Z"
     with closing(sqlite3.connect(copy)) as raw:
         assert raw.execute("select value from properties").fetchall() == [("kept",)]
-        assert raw.execute("select version_num from alembic_version").fetchall() == [("0001",)]
+        assert raw.execute("select version_num from alembic_version").fetchall() == [(CURRENT,)]
 
 
 def test_a_failed_migration_changes_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     path = tmp_path / "state.db"
     old_database(f"sqlite:///{path}")
     request.getfixturevalue("next_version")
-    script = next((tmp_path / "scripts 100%" / "versions").glob("v0002*"))
+    script = next((tmp_path / "scripts 100%" / "versions").glob("v9999*"))
     script.write_text(script.read_text() + "    op.execute('no such statement')\n")
     for _ in range(2):
         with pytest.raises(Exception, match="syntax error"):
@@ -143,7 +144,7 @@ def test_postgres_is_migrated_only_when_asked(
     old_database(address)
     state = open_state(address, clock=CLOCK)
     request.getfixturevalue("next_version")
-    with pytest.raises(_upgrade.StateError, match="this stocktake needs 0002") as caught:
+    with pytest.raises(_upgrade.StateError, match="this stocktake needs 9999") as caught:
         open_state(address, clock=CLOCK)
     assert caught.value.attrs["reason"] == "old"
     state.upgrade()

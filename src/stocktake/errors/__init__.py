@@ -1,0 +1,218 @@
+"""Every error stocktake raises, as one tree.
+
+    StocktakeError
+    ├── UsageError                      what the user typed or configured is wrong
+    │   ├── InvalidUrlError             not an s3://bucket/key address
+    │   ├── InvalidSettingError         a setting has a value it cannot have
+    │   ├── MissingExtraError           an optional dependency is not installed
+    │   ├── AmbiguousSnapshotError      a reference that means several snapshots
+    │   └── InvalidQueryError           a query, pattern or SQL statement that cannot run
+    ├── StoreError                      the object store said no, or said nothing
+    │   ├── ObjectNotFoundError         no such key
+    │   ├── BucketNotFoundError         no such bucket
+    │   ├── AccessDeniedError           a permission is missing (named in the hint)
+    │   ├── KmsAccessDeniedError        S3 allows it, the KMS key does not
+    │   ├── CredentialsError            no, expired or wrong credentials
+    │   ├── WrongRegionError            the bucket is elsewhere and cannot be followed
+    │   ├── ArchivedObjectError         GLACIER / DEEP_ARCHIVE: restore needed
+    │   ├── PreconditionFailedError     If-Match / If-None-Match did not hold
+    │   ├── ThrottledError              503 SlowDown after all retries
+    │   ├── StoreUnavailableError       5xx, time-out, reset, DNS: after all retries
+    │   ├── UnsupportedOperationError   this store cannot do that (conditional write, inventory API)
+    │   └── UnexpectedAnswerError       the answer is not what this request gives
+    ├── ReportError                     an inventory report cannot be used
+    │   ├── ReportNotFoundError         nothing was ever delivered there
+    │   ├── ReportNotReadyError         being written: manifest.checksum is not there yet
+    │   ├── ReportExpiredError          a part the manifest names is gone
+    │   ├── ReportChangedError          the manifest was rewritten during the import
+    │   ├── ManifestInvalidError        manifest.json does not say what it must
+    │   ├── ManifestChecksumError       manifest.json and manifest.checksum disagree
+    │   ├── ForeignManifestError        the manifest is about another bucket
+    │   ├── NotAnInventoryError         a Batch or Storage Lens manifest, or no manifest at all
+    │   ├── ForeignPartError            a part outside the report's own folder
+    │   ├── PartCorruptError            size, MD5, gzip or file structure is wrong
+    │   ├── PartBombError               a part inflates beyond every plausible ratio
+    │   ├── KeyEncodingError            keys were decoded the wrong way
+    │   ├── TooManyBadRowsError         more rows are unreadable than an import may ignore
+    │   ├── StaleReportError            older than what is already imported
+    │   └── ReportWriteError            a report of our own cannot be written
+    │       └── ReportExistsError       a delivery with this stamp is already there
+    ├── CatalogError                    the catalog cannot do it
+    │   ├── CatalogNotFoundError        no catalog at this place
+    │   ├── CatalogVersionError         written by a newer stocktake
+    │   ├── CatalogCorruptError         a file is missing or is not what the snapshot says
+    │   ├── SnapshotNotFoundError       no snapshot matches the reference
+    │   ├── NotInSnapshotError          no such folder or object in the snapshot
+    │   ├── SnapshotInUseError          pinned, or being read
+    │   ├── ImportRunningError          another import of this source is at work
+    │   ├── CoverageMismatchError       two snapshots that cannot be compared
+    │   ├── ConfirmationNeededError     a change that looks like a mistake (mass deletion)
+    │   ├── QueryLimitError             a row, time or memory limit stopped the query
+    │   └── DiskFullError               no space left where the catalog lives
+    ├── StateError                      the control database cannot be used
+    │   └── StateLockedError            another process holds it
+    ├── DiscoveryError                  discovery of a prefix cannot go on
+    │   ├── DiscoveryRunningError       another process is at it
+    │   ├── StrategyRefusedError        the strategy would miss objects here
+    │   └── EventQueueError             the event queue cannot be read
+    ├── IngestError                     an ingestion cannot do it
+    │   ├── IngestionNotFoundError      no ingestion has this name
+    │   ├── IngestionExistsError        one has it already
+    │   ├── ItemNotFoundError           this key or number was never seen
+    │   ├── LeaseLostError              another worker took the batch over
+    │   ├── UnreadableItemError         an object is not of the format it should be
+    │   └── SinkError                   the sink did not take a batch
+    ├── ServerStartError                a local demo or test server does not come up
+    └── InterruptedRunError             stopped by the user; everything finished is kept
+
+Every code has a heading in `docs/reference/errors.md`; a test compares the two lists.
+
+In: what failed. Out: one line, a code, a hint. Never: printing, logging, or another exception type
+that reaches a user.
+"""
+
+from stocktake.errors._catalog import (
+    CatalogCorruptError,
+    CatalogError,
+    CatalogNotFoundError,
+    CatalogVersionError,
+    ConfirmationNeededError,
+    CoverageMismatchError,
+    DiskFullError,
+    ImportRunningError,
+    NotInSnapshotError,
+    QueryLimitError,
+    SnapshotInUseError,
+    SnapshotNotFoundError,
+    StateError,
+    StateLockedError,
+)
+from stocktake.errors._discovery import (
+    DiscoveryError,
+    DiscoveryRunningError,
+    EventQueueError,
+    IngestError,
+    IngestionExistsError,
+    IngestionNotFoundError,
+    ItemNotFoundError,
+    LeaseLostError,
+    SinkError,
+    StrategyRefusedError,
+    UnreadableItemError,
+)
+from stocktake.errors._report import (
+    ForeignManifestError,
+    ForeignPartError,
+    KeyEncodingError,
+    ManifestChecksumError,
+    ManifestInvalidError,
+    NotAnInventoryError,
+    PartBombError,
+    PartCorruptError,
+    ReportChangedError,
+    ReportError,
+    ReportExistsError,
+    ReportExpiredError,
+    ReportNotFoundError,
+    ReportNotReadyError,
+    ReportWriteError,
+    StaleReportError,
+    TooManyBadRowsError,
+)
+from stocktake.errors._root import (
+    StocktakeError,
+)
+from stocktake.errors._runs import (
+    InterruptedRunError,
+    ServerStartError,
+)
+from stocktake.errors._store import (
+    AccessDeniedError,
+    ArchivedObjectError,
+    BucketNotFoundError,
+    CredentialsError,
+    KmsAccessDeniedError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    StoreError,
+    StoreUnavailableError,
+    ThrottledError,
+    UnexpectedAnswerError,
+    UnsupportedOperationError,
+    WrongRegionError,
+)
+from stocktake.errors._usage import (
+    AmbiguousSnapshotError,
+    InvalidQueryError,
+    InvalidSettingError,
+    InvalidUrlError,
+    MissingExtraError,
+    UsageError,
+)
+
+__all__ = [
+    "AccessDeniedError",
+    "AmbiguousSnapshotError",
+    "ArchivedObjectError",
+    "BucketNotFoundError",
+    "CatalogCorruptError",
+    "CatalogError",
+    "CatalogNotFoundError",
+    "CatalogVersionError",
+    "ConfirmationNeededError",
+    "CoverageMismatchError",
+    "CredentialsError",
+    "DiscoveryError",
+    "DiscoveryRunningError",
+    "DiskFullError",
+    "EventQueueError",
+    "ForeignManifestError",
+    "ForeignPartError",
+    "ImportRunningError",
+    "IngestError",
+    "IngestionExistsError",
+    "IngestionNotFoundError",
+    "InterruptedRunError",
+    "InvalidQueryError",
+    "InvalidSettingError",
+    "InvalidUrlError",
+    "ItemNotFoundError",
+    "KeyEncodingError",
+    "KmsAccessDeniedError",
+    "LeaseLostError",
+    "ManifestChecksumError",
+    "ManifestInvalidError",
+    "MissingExtraError",
+    "NotAnInventoryError",
+    "NotInSnapshotError",
+    "ObjectNotFoundError",
+    "PartBombError",
+    "PartCorruptError",
+    "PreconditionFailedError",
+    "QueryLimitError",
+    "ReportChangedError",
+    "ReportError",
+    "ReportExistsError",
+    "ReportExpiredError",
+    "ReportNotFoundError",
+    "ReportNotReadyError",
+    "ReportWriteError",
+    "ServerStartError",
+    "SinkError",
+    "SnapshotInUseError",
+    "SnapshotNotFoundError",
+    "StaleReportError",
+    "StateError",
+    "StateLockedError",
+    "StocktakeError",
+    "StoreError",
+    "StoreUnavailableError",
+    "StrategyRefusedError",
+    "ThrottledError",
+    "TooManyBadRowsError",
+    "UnexpectedAnswerError",
+    "UnreadableItemError",
+    "UnsupportedOperationError",
+    "UsageError",
+    "WrongRegionError",
+]
