@@ -21,6 +21,7 @@ from stocktake.testing._fault_actions import (
 )
 from stocktake.testing._fault_proxy import Fault, FaultProxy
 from stocktake.testing._fault_store import FaultStore, Planned
+from stocktake.testing._key_shapes import KEY_SHAPES, key_shape
 from stocktake.testing._memory_source import MemoryPart, MemorySource
 from stocktake.testing._memory_store import MemoryStore
 from stocktake.testing._populate import populate
@@ -30,6 +31,7 @@ from stocktake.testing._servers import Credentials, Server
 from stocktake.testing._swift import install_swift, start_swift
 
 __all__ = [
+    "KEY_SHAPES",
     "Behaviour",
     "BitFlip",
     "Credentials",
@@ -58,6 +60,7 @@ __all__ = [
     "expected_diff",
     "install_rgw",
     "install_swift",
+    "key_shape",
     "populate",
     "start_fake_s3",
     "start_ministack",
