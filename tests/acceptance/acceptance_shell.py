@@ -105,3 +105,29 @@ class Inside(Shell):
         ):
             code = run(args, out)
         return Answer(code, out.stdout.getvalue(), out.stderr.getvalue())
+
+
+def help_of(inside: Inside, *words: str) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        inside(*words, "--help")
+    return printed.getvalue()
+
+
+def members_in(text: str) -> set[str]:
+    """Top-level names in the first `{...}` after `JSON`."""
+    start = text.index("{", text.index("JSON"))
+    depth, names, word = 0, set(), ""
+    for char in text[start:]:
+        if char in "{[":
+            depth += 1
+        elif char in "}]":
+            depth -= 1
+        if depth == 1 and (char.isalnum() or char == "_"):
+            word += char
+        elif depth <= 1 and word and char in ",:}":
+            names.add(word)
+            word = ""
+        if depth == 0:
+            return names
+    raise AssertionError("the JSON shape in the help does not end")

@@ -7,7 +7,16 @@ import re
 
 import pyarrow.parquet as pq
 import pytest
-from acceptance_shell import ADDED, ADDRESS, CHANGED, GONE, REPORTS, SOURCE, Inside
+from acceptance_shell import (
+    ADDED,
+    ADDRESS,
+    CHANGED,
+    GONE,
+    REPORTS,
+    SOURCE,
+    help_of,
+    members_in,
+)
 
 from stocktake.cli._commands import COMMANDS, EXIT_CODES
 from stocktake.cli._main import _root
@@ -187,32 +196,3 @@ def test_help_of_every_command_fits_80_columns_and_lists_its_exit_codes(inside, 
     if " " in command or command not in ("inventory", "snapshots", "catalog"):
         assert "Examples:\n  stocktake " in text
         assert "JSON" in text
-
-
-def help_of(inside: Inside, *words: str) -> str:
-    import contextlib
-    import io
-
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        inside(*words, "--help")
-    return printed.getvalue()
-
-
-def members_in(text: str) -> set[str]:
-    """Top-level names in the first `{...}` after `JSON`."""
-    start = text.index("{", text.index("JSON"))
-    depth, names, word = 0, set(), ""
-    for char in text[start:]:
-        if char in "{[":
-            depth += 1
-        elif char in "}]":
-            depth -= 1
-        if depth == 1 and (char.isalnum() or char == "_"):
-            word += char
-        elif depth <= 1 and word and char in ",:}":
-            names.add(word)
-            word = ""
-        if depth == 0:
-            return names
-    raise AssertionError("the JSON shape in the help does not end")

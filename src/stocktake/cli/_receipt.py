@@ -83,7 +83,7 @@ class Receipt:
     """What one job cost.
 
     Attributes:
-        job: `import`, `write` or `verify`.
+        job: `import`, `write`, `verify` or `scan`.
         calls: Requests by S3 operation, retries included.
         retries: Retries by reason.
         received_bytes: Of bodies that came in.
@@ -204,10 +204,11 @@ def show_receipt(out: Output, receipt: dict[str, Any]) -> None:
             f"+ delivery of the report {dollars_text(cost['report_delivery_usd'])}"
         )
     ratio = cost["list_to_this_ratio"]
-    out.note(
-        f"  by LIST   about {dollars_text(cost['by_list_usd'])} "
-        f"({count_text(cost['by_list_calls'])} calls{f'; {ratio:.1f}x this' if ratio else ''})"
-    )
+    if receipt["job"] != "scan":  # which is a LIST itself
+        out.note(
+            f"  by LIST   about {dollars_text(cost['by_list_usd'])} "
+            f"({count_text(cost['by_list_calls'])} calls{f'; {ratio:.1f}x this' if ratio else ''})"
+        )
     out.note(
         f"  prices    AWS {cost['prices']['region']}, {cost['prices']['date']}; "
         f"without {cost['left_out']}"

@@ -176,14 +176,21 @@ def _show_result(
     run.out.note(f"next: stocktake tree s3://{snapshot.bucket}/")
 
 
-def show_import(run: Run, result: ImportResult, title: str, warnings: Iterable[str] = ()) -> None:
-    """What became of an import, for people."""
+def show_import(
+    run: Run,
+    result: ImportResult,
+    title: str,
+    warnings: Iterable[str] = (),
+    *,
+    verb: str = "imported",
+) -> None:
+    """What became of an import or a scan, for people."""
     stats = result.stats
     if stats is None:
         run.out.line(f"no change: {title} is there already")
         run.out.line(f"  snapshot {result.snapshot_id}")
         return
-    run.out.line(f"imported {title}")
+    run.out.line(f"{verb} {title}")
     run.out.line(f"  snapshot {result.snapshot_id}")
     run.out.line(
         f"  {plural(stats.objects, 'object')}, {size_text(stats.size_bytes)}, "

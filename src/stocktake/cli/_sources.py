@@ -13,7 +13,7 @@ from stocktake.cli._run import Run
 from stocktake.cli._text import time_text
 from stocktake.model import S3Url, SourceKind
 
-_KINDS = {SourceKind.AWS_INVENTORY.value: "inventory", SourceKind.LIST.value: "listing"}
+_KINDS = {SourceKind.AWS_INVENTORY.value: "inventory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def show_source(out: Output, snapshot: Snapshot) -> None:
 
 
 def source_text(snapshot: Snapshot) -> str:
-    """`inventory daily of photos`."""
+    """`inventory daily of photos`, `listing of s3://photos/2026/`."""
+    if snapshot.kind == SourceKind.LIST.value:
+        return f"listing of {S3Url(snapshot.bucket, snapshot.coverage.prefix or '')}"
     kind = _KINDS.get(snapshot.kind, snapshot.kind)
     return f"{kind} {snapshot.config_id} of {snapshot.bucket}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from stocktake.errors import InvalidSettingError
 
 UNKNOWN = "?"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGTPE]I?)?B|[KMGTPE])?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d|w)", re.IGNORECASE)
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -55,6 +57,24 @@ def parse_size(text: str, option: str) -> int:
     unit = (match[2] or "B").upper()
     step = 1024 if unit.endswith("IB") else 1000
     return int(float(match[1]) * step ** "BKMGTPE".index(unit[0]))
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """A length of time from `90s`, `15m`, `1h`, `2d`, `1w` or several of them (`1h30m`).
+
+    Raises:
+        InvalidSettingError: Not a length of time; `option` is named.
+    """
+    compact = "".join(text.split())
+    pieces = list(_DURATION.finditer(compact))
+    if not pieces or "".join(piece[0] for piece in pieces) != compact:
+        raise InvalidSettingError(
+            f"{option} is `{text}`, not a length of time", hint="write it as 90s, 15m, 1h or 2d"
+        )
+    try:
+        return timedelta(seconds=sum(float(p[1]) * _SECONDS[p[2].lower()] for p in pieces))
+    except OverflowError:
+        raise InvalidSettingError(f"{option} is `{text}`, which is too long") from None
 
 
 def count_text(count: int | None) -> str:
