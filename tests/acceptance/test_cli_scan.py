@@ -10,8 +10,6 @@ from stocktake.testing import FakeS3
 
 DAYS, PARTS = range(30), range(9)
 KEYS = {f"logs/2026/{day:02d}/part-{part}.json": day * part for day in DAYS for part in PARTS}
-    f"logs/2026/{day:02d}/part-{part}.json": day * part for day in range(30) for part in range(9)
-}
 BUCKET = "scan-photos"
 
 
