@@ -132,7 +132,7 @@ def _by_class(objects: list[Row]) -> dict[str, int]:
     return found
 
 
-def source_row(catalog: Catalog, bucket: str, config_id: str) -> str:
+def source_row(catalog: Catalog, bucket: str, config_id: str, kind: str = "aws_inventory") -> str:
     """The id of a source, made if it is not there."""
     with catalog.state.write() as connection:
         found = connection.execute(
@@ -143,7 +143,7 @@ def source_row(catalog: Catalog, bucket: str, config_id: str) -> str:
             connection.execute(
                 insert(sources).values(
                     id=found,
-                    kind="aws_inventory",
+                    kind=kind,
                     bucket=bucket,
                     config_id=config_id,
                     location="s3://reports",
@@ -166,6 +166,8 @@ def publish(
     undecodable: Sequence[Row] = (),
     parts: int = 3,
     run_rows: int = 8,
+    kind: str = "aws_inventory",
+    prefix: str = "",
 ) -> Snapshot:
     """Publish a snapshot of these rows, dealt out to files whose key ranges overlap."""
     snapshot_id = new_id("snp", catalog.clock)
@@ -182,14 +184,14 @@ def publish(
         name = "undecodable/00000.parquet"
         lost.append(_write(catalog, folder, name, list(undecodable), schema, run_rows, []))
     header = SourceHeader(
-        kind=SourceKind.AWS_INVENTORY,
+        kind=SourceKind(kind),
         bucket=bucket,
         config_id=config_id,
         as_of=as_of,
         identity=snapshot_id,
         location="s3://reports",
         columns=tuple(schema.names),
-        coverage=Coverage(versions="all" if "is_latest" in schema.names else "current"),
+        coverage=Coverage(prefix, "all" if "is_latest" in schema.names else "current"),
         excluded_prefixes=tuple(excluded),
     )
     manifest = SnapshotManifest(
@@ -205,7 +207,7 @@ def publish(
         pq.write_table(folders_of(rows, schema.names, excluded), sink)
     with catalog.files.create(f"{folder}/{MANIFEST_NAME}") as sink:
         sink.write(manifest.to_bytes())
-    source_id = source_row(catalog, bucket, config_id)
+    source_id = source_row(catalog, bucket, config_id, kind)
     with catalog.state.write() as connection:
         connection.execute(
             insert(snapshots).values(
@@ -217,7 +219,7 @@ def publish(
                 path=folder,
                 objects=len(rows),
                 size_bytes=None,
-                coverage={"versions": header.coverage.versions},
+                coverage={"prefix": prefix, "versions": header.coverage.versions},
                 state="published",
             )
         )

@@ -12,6 +12,9 @@ from stocktake.catalog._compare import CHANGE_KINDS, DiffResult, DiffSummary, di
 from stocktake.catalog._console import SqlResult, run_sql
 from stocktake.catalog._export import ExportFormat, folder_batches, object_batches, write_rows
 from stocktake.catalog._export_ncdu import write_ncdu
+from stocktake.catalog._feed import Feed, ListingRun, find_feed, list_feeds, open_feed
+from stocktake.catalog._feed_claim import Claim
+from stocktake.catalog._feed_writer import Absorbed, FeedWriter
 from stocktake.catalog._files import CatalogFiles
 from stocktake.catalog._format import SnapshotManifest, SnapshotStats
 from stocktake.catalog._iceberg import publish_iceberg
@@ -72,19 +75,24 @@ __all__ = [
     "DIFF",
     "KEY_ENCODING",
     "PAGE_ROWS_MAX",
+    "Absorbed",
     "Catalog",
     "CatalogFiles",
     "ChildOrder",
     "ChildSort",
+    "Claim",
     "CompactResult",
     "DiffResult",
     "DiffSummary",
     "Evidence",
     "ExportFormat",
     "Extreme",
+    "Feed",
+    "FeedWriter",
     "ImportOptions",
     "ImportResult",
     "KeyPattern",
+    "ListingRun",
     "ObjectAnswer",
     "Origin",
     "Page",
@@ -104,6 +112,7 @@ __all__ = [
     "describe_snapshot",
     "diff_snapshots",
     "find_duplicates",
+    "find_feed",
     "find_object",
     "find_snapshot",
     "folder_batches",
@@ -114,11 +123,13 @@ __all__ = [
     "keep_receipt",
     "keep_source_setting",
     "list_children",
+    "list_feeds",
     "list_objects",
     "list_snapshots",
     "newest_seq",
     "object_batches",
     "open_catalog",
+    "open_feed",
     "pin_snapshot",
     "publish_iceberg",
     "read_changes",

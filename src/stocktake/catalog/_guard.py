@@ -6,11 +6,14 @@ A narrowed filter or a half-made report reads exactly like one, and what follows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stocktake.catalog._compare import DiffSummary
 from stocktake.errors import ConfirmationNeededError
 
 DELETED_SHARE_MAX = 0.10
 DELETED_MAX = 10_000
+_FEED_DELETED_MIN = 100
 
 
 def check_not_empty(source_name: str, part_count: int) -> None:
@@ -36,3 +39,23 @@ def check_deletions(source_name: str, objects_before: int, summary: DiffSummary)
             deleted=summary.deleted,
             objects_before=objects_before,
         )
+
+
+def check_feed_deletions(source_name: str, objects_now: int, kinds: Mapping[str, int]) -> None:
+    """Refuse a listing in which more than 10 % or 10,000 of the known objects are gone.
+
+    Fewer than 100 are never refused: a prefix that work is taken from empties all day.
+
+    Args:
+        source_name: For the message.
+        objects_now: Objects listed.
+        kinds: How many keys are `new`, `modified`, `deleted`.
+
+    Raises:
+        ConfirmationNeededError: It looks like a mass deletion.
+    """
+    deleted = kinds["deleted"]
+    if deleted < _FEED_DELETED_MIN:
+        return
+    before = max(objects_now - kinds["new"], 0) + deleted
+    check_deletions(source_name, before, DiffSummary(deleted=deleted))

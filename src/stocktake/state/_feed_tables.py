@@ -18,6 +18,9 @@ from sqlalchemy import (
 
 from stocktake.state._tables import metadata
 
+_IN_BYTE_ORDER = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that PostgreSQL sorts as SQLite does, whatever its locale: so that prefixes are ranges."""
+
 feeds = Table(
     "feeds",
     metadata,
@@ -26,10 +29,12 @@ feeds = Table(
     Column("prefix", String, nullable=False),
     Column("base_snapshot_id", String, ForeignKey("snapshots.id")),
     Column("base_seq", BigInteger, nullable=False, server_default=text("0")),
+    Column("base_carried", String),
     Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("complete_through", String),
     Column("complete_scan", Integer, nullable=False, server_default=text("0")),
     Column("fresh_to", String),
+    Column("fresh_by", String),
     Column("owner", String),
     Column("owner_host", String),
     Column("owner_pid", Integer),
@@ -38,10 +43,11 @@ feeds = Table(
     Column("created_at", String, nullable=False),
     UniqueConstraint("bucket", "prefix", name="uq_feeds_place"),
 )
-"""One row per prefix that is discovered. What is known of it = the base snapshot with the segments
-after `base_seq` on top. `complete_through` moves only when a full scan is absorbed, to its start;
-`fresh_to` is the newest instant that events or partial listings speak of. A discovery run holds the
-lease; only the holder of the newest fence may append."""
+"""One row per prefix (escaped) that is discovered. What is known of it = the base snapshot, on top
+of it the rows of `base_carried` (a Parquet file; mostly there is none), on top of them the segments
+after `base_seq`. `complete_through` moves only when a full scan is absorbed, to its start;
+`fresh_to` is the newest instant that events or partial listings speak of, `fresh_by` which
+strategy's. A discovery run holds the lease; only the holder of the newest fence may append."""
 
 feed_segments = Table(
     "feed_segments",
@@ -90,7 +96,7 @@ held_events = Table(
     "held_events",
     metadata,
     Column("bucket", String, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("key", _IN_BYTE_ORDER, primary_key=True),
     Column("version_id", String, primary_key=True),
     Column("kind", String, nullable=False),
     Column("sequencer", String),
@@ -109,9 +115,11 @@ event_quarantine = Table(
     Column("reason", String, nullable=False),
     Column("body", Text, nullable=False),
     Column("received_at", String, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("queue", "message_id", name="uq_event_quarantine_message"),
 )
-"""Messages that could not be understood, whole, so that nothing is lost and nothing loops."""
+"""Messages that could not be understood, whole, so that nothing is lost and nothing loops. The body
+is escaped as keys are; `attempts` counts how often it came or was tried again."""
 
 store_profiles = Table(
     "store_profiles",

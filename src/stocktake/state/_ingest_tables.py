@@ -30,14 +30,16 @@ ingestions = Table(
     Column("low_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("settled", LargeBinary),
     Column("claimed", LargeBinary),
+    Column("waiting", LargeBinary),
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("state", String, nullable=False),
     Column("created_at", String, nullable=False),
     UniqueConstraint("name", name="uq_ingestions_name"),
 )
 """One row per consumer. Every number up to `low_seq` is settled (done, skipped, superseded,
-vanished or dead); `settled` and `claimed` are Roaring bitmaps (64 bit, portable format) of numbers
-above it. `fence` counts claims. States: active, paused."""
+vanished or dead); `settled`, `claimed` and `waiting` (to be tried again) are Roaring bitmaps (64
+bit, portable format) of numbers above it. `fence` counts claims. States: starting (its first
+discovery decides where it begins), active, paused."""
 
 ingest_claims = Table(
     "ingest_claims",
@@ -46,6 +48,8 @@ ingest_claims = Table(
     Column("ingestion_id", String, ForeignKey("ingestions.id"), nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("worker", String, nullable=False),
+    Column("owner_host", String, nullable=False),
+    Column("owner_pid", Integer, nullable=False),
     Column("lease_until", String, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("seqs", LargeBinary, nullable=False),
@@ -54,7 +58,8 @@ ingest_claims = Table(
     Column("created_at", String, nullable=False),
 )
 """Batches in somebody's hands. The id is the commit token; a batch whose lease ran out is claimed
-again whole, under the same id, with a higher fence."""
+again whole, under the same id, with a higher fence. At once if its process is gone from this host,
+or if it was given back (`owner_pid` 0)."""
 
 Index("ix_ingest_claims_ingestion", ingest_claims.c.ingestion_id)
 
@@ -74,10 +79,16 @@ ingest_items = Table(
 )
 """The exceptions: items that failed, died, were skipped by hand, superseded, or vanished.
 
-States: retry, dead, skipped, superseded, vanished. `history` holds the last attempts: time,
-worker, error."""
+States: retry, dead, skipped, superseded, vanished; discovered if it was taken back by a replay, and
+done after an earlier exception. `history` holds the last attempts: time, worker, error."""
 
 Index("ix_ingest_items_key", ingest_items.c.ingestion_id, ingest_items.c.key)
+Index(
+    "ix_ingest_items_due",
+    ingest_items.c.ingestion_id,
+    ingest_items.c.state,
+    ingest_items.c.next_at,
+)
 
 ingest_commits = Table(
     "ingest_commits",

@@ -12,14 +12,17 @@ from stocktake.catalog.engines._duckdb_connection import DuckDbConnections
 from stocktake.catalog.engines._duckdb_console import run_console
 from stocktake.catalog.engines._duckdb_diff import diff
 from stocktake.catalog.engines._duckdb_duplicates import find_surplus
+from stocktake.catalog.engines._duckdb_feed import observe, rescan
 from stocktake.catalog.engines._duckdb_query import stream_query
 from stocktake.catalog.engines._duckdb_rollup import roll_up
 from stocktake.catalog.engines._protocol import (
     DiffRules,
+    KnownObjects,
     QueryLimits,
     RollUp,
     Sandbox,
     SnapshotView,
+    Witness,
 )
 
 
@@ -42,6 +45,18 @@ class DuckDbEngine:
     ) -> Iterator[pa.RecordBatch]:
         """Every key that differs between two snapshots' current objects, in key order."""
         return diff(self._connections, old, new, rules)
+
+    def observe(
+        self, known: KnownObjects, batches: Iterable[pa.RecordBatch], *, unchanged: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Which of some objects that were seen are new or modified, in key order."""
+        return observe(self._connections, known, batches, unchanged=unchanged)
+
+    def rescan(
+        self, known: KnownObjects, now: SnapshotView, witness: Witness
+    ) -> Iterator[pa.RecordBatch]:
+        """All that a snapshot of the whole prefix says otherwise, in key order."""
+        return rescan(self._connections, known, now, witness)
 
     def query(
         self, statement: str, parameters: Sequence[Any], limits: QueryLimits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
@@ -91,6 +91,89 @@ class Sandbox:
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class FeedFile:
+    """A segment on top of a feed's base.
+
+    Attributes:
+        path: Under which the engine opens it.
+        first_seq: Number of its first row.
+        seen_to: When it was appended: nothing in it was seen later.
+    """
+
+    path: str
+    first_seq: int
+    seen_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownObjects:
+    """What a feed knows: of each key the newest row of `files`, else of `carried`, else the base.
+
+    Attributes:
+        prefix: Only keys below it.
+        base: A snapshot; None before the first.
+        base_seen: Between which two instants the base was read.
+        carried: Parquet file of schema KNOWN: rows that were newer than the base.
+        files: Segments after the base, in order.
+    """
+
+    prefix: str
+    base: SnapshotView | None = None
+    base_seen: tuple[datetime, datetime] | None = None
+    carried: str | None = None
+    files: tuple[FeedFile, ...] = ()
+
+
+KNOWN: pa.Schema = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("version_id", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("last_modified", pa.timestamp("ms")),
+        pa.field("etag", pa.string()),
+        pa.field("storage_class", pa.string()),
+        pa.field("sequencer", pa.string()),
+        pa.field("gone", pa.bool_(), nullable=False),
+        pa.field("seen_from", pa.timestamp("ms"), nullable=False),
+        pa.field("seen_to", pa.timestamp("ms"), nullable=False),
+    ]
+)
+"""What is known of a key: an object, or (`gone`) that there is none. It was so at some instant from
+`seen_from` (for an event: its own time) to `seen_to`."""
+
+NET_CHANGE: pa.Schema = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        *(KNOWN.field(name) for name in ("version_id", "size_bytes", "last_modified", "etag")),
+        KNOWN.field("storage_class"),
+        *(pa.field(f"old_{field.name}", field.type) for field in list(KNOWN)[1:]),
+    ]
+)
+"""A key, what is seen of it now and what was known (`old_`, NULL if nothing). `verdict`: new,
+modified, deleted, or same; of a snapshot also carried (what was known is newer and stays) and
+doubtful (only the store can tell)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """How far a snapshot can be believed against what was known.
+
+    Attributes:
+        started_at: Of a listing: everything written before is in it. Of a report: its stamp.
+        finished_at: When it was complete.
+        skew: By how much clocks may differ.
+        report_margin: None for a listing, which is exact. Of a report: so much before its stamp an
+            object must have been there for its absence to mean anything.
+    """
+
+    started_at: datetime
+    finished_at: datetime
+    skew: timedelta
+    report_margin: timedelta | None = None
+
+
 class Engine(Protocol):
     """Computes over snapshot files. Methods may be called from several threads."""
 
@@ -107,6 +190,19 @@ class Engine(Protocol):
         self, old: SnapshotView, new: SnapshotView, rules: DiffRules
     ) -> Iterator[pa.RecordBatch]:
         """Every key that differs between two snapshots' current objects: schema DIFF, key order."""
+
+    def observe(
+        self, known: KnownObjects, batches: Iterable[pa.RecordBatch], *, unchanged: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Which of some objects that were seen are new or modified: NET_CHANGE in key order.
+
+        Of a key that comes twice the last one counts. `unchanged`: also those that are the same.
+        """
+
+    def rescan(
+        self, known: KnownObjects, now: SnapshotView, witness: Witness
+    ) -> Iterator[pa.RecordBatch]:
+        """All that a snapshot of the whole prefix says otherwise: NET_CHANGE, key order."""
 
     def query(
         self, statement: str, parameters: Sequence[Any], limits: QueryLimits

@@ -22,10 +22,12 @@ def _create_feeds() -> None:
         sa.Column("prefix", sa.String(), nullable=False),
         sa.Column("base_snapshot_id", sa.String(), nullable=True),
         sa.Column("base_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("base_carried", sa.String(), nullable=True),
         sa.Column("last_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("complete_through", sa.String(), nullable=True),
         sa.Column("complete_scan", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("fresh_to", sa.String(), nullable=True),
+        sa.Column("fresh_by", sa.String(), nullable=True),
         sa.Column("owner", sa.String(), nullable=True),
         sa.Column("owner_host", sa.String(), nullable=True),
         sa.Column("owner_pid", sa.Integer(), nullable=True),
@@ -85,13 +87,18 @@ def _create_events_and_profiles() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("received_at", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("queue", "message_id", name="uq_event_quarantine_message"),
     )
     op.create_table(
         "held_events",
         sa.Column("bucket", sa.String(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("version_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("sequencer", sa.String(), nullable=True),
@@ -120,6 +127,7 @@ def _create_ingest() -> None:
         sa.Column("low_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("settled", sa.LargeBinary(), nullable=True),
         sa.Column("claimed", sa.LargeBinary(), nullable=True),
+        sa.Column("waiting", sa.LargeBinary(), nullable=True),
         sa.Column("fence", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", sa.String(), nullable=False),
@@ -133,6 +141,8 @@ def _create_ingest() -> None:
         sa.Column("ingestion_id", sa.String(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("worker", sa.String(), nullable=False),
+        sa.Column("owner_host", sa.String(), nullable=False),
+        sa.Column("owner_pid", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("seqs", sa.LargeBinary(), nullable=False),
@@ -178,3 +188,6 @@ def _create_ingest() -> None:
         sa.PrimaryKeyConstraint("ingestion_id", "seq"),
     )
     op.create_index("ix_ingest_items_key", "ingest_items", ["ingestion_id", "key"], unique=False)
+    op.create_index(
+        "ix_ingest_items_due", "ingest_items", ["ingestion_id", "state", "next_at"], unique=False
+    )

@@ -1,0 +1,111 @@
+"""What a feed knows at this moment, as the engine needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._snapshot_uses import use_snapshot
+from stocktake.catalog._snapshots import Snapshot, find_snapshot
+from stocktake.catalog.engines._protocol import FeedFile, KnownObjects
+from stocktake.clock import parse_utc
+from stocktake.model import SourceKind, unescape_key
+from stocktake.state import feed_cursors, feed_segments, feeds, listing_runs
+
+CLOCK_SKEW = timedelta(minutes=15)
+"""By how much a store's clock and ours may differ: S3 refuses requests that are further off."""
+
+REPORT_MARGIN = timedelta(hours=48)
+"""So old must an object be for a report to be a witness of its absence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known, and what it was put together from.
+
+    Attributes:
+        objects: For the engine.
+        base: The base snapshot; None before the first.
+        last_seq: The newest number.
+        newest_file_at: When the newest segment after the base was appended; None without any.
+        passed: Partial strategy -> start of its last run: an object that was last modified before
+            that is one the strategy should have seen.
+    """
+
+    objects: KnownObjects
+    base: Snapshot | None
+    last_seq: int
+    newest_file_at: datetime | None
+    passed: dict[str, datetime]
+
+
+@contextmanager
+def use_knowledge(catalog: Catalog, feed_id: str) -> Iterator[Knowledge]:
+    """What is known now; its base stays there for the length of the block."""
+    knowledge = read_knowledge(catalog, feed_id)
+    if knowledge.base is None:
+        yield knowledge
+        return
+    with use_snapshot(catalog, knowledge.base):
+        yield knowledge
+
+
+def read_knowledge(catalog: Catalog, feed_id: str) -> Knowledge:
+    """What is known now."""
+    with catalog.state.read() as connection:
+        row = connection.execute(select(feeds).where(feeds.c.id == feed_id)).one()
+        segments = connection.execute(
+            select(feed_segments)
+            .where(feed_segments.c.feed_id == feed_id, feed_segments.c.last_seq > row.base_seq)
+            .order_by(feed_segments.c.first_seq)
+        ).all()
+        passed = _passed(connection, feed_id)
+    base = find_snapshot(catalog, row.base_snapshot_id) if row.base_snapshot_id else None
+    files = tuple(_file(catalog, segment) for segment in segments)
+    objects = KnownObjects(
+        prefix=unescape_key(row.prefix),
+        base=base.view if base is not None else None,
+        base_seen=seen_between(base) if base is not None else None,
+        carried=catalog.files.engine_path(row.base_carried) if row.base_carried else None,
+        files=files,
+    )
+    newest = files[-1].seen_to if files else None
+    return Knowledge(objects, base, row.last_seq, newest, passed)
+
+
+def seen_between(snapshot: Snapshot) -> tuple[datetime, datetime]:
+    """Between which instants a snapshot's source looked at the bucket."""
+    start = snapshot.as_of
+    if snapshot.kind == SourceKind.AWS_INVENTORY:
+        start -= REPORT_MARGIN
+    return start, max(snapshot.published_at, snapshot.as_of)
+
+
+def _file(catalog: Catalog, segment: Row[Any]) -> FeedFile:
+    return FeedFile(
+        catalog.files.engine_path(segment.path), segment.first_seq, parse_utc(segment.created_at)
+    )
+
+
+def _passed(connection: Connection, feed_id: str) -> dict[str, datetime]:
+    """Start of the last finished run of every strategy that keeps a cursor."""
+    rows = connection.execute(
+        select(listing_runs.c.strategy, listing_runs.c.started_at)
+        .join(
+            feed_cursors,
+            (feed_cursors.c.feed_id == listing_runs.c.feed_id)
+            & (feed_cursors.c.strategy == listing_runs.c.strategy),
+        )
+        .where(listing_runs.c.feed_id == feed_id, listing_runs.c.state == "finished")
+    ).all()
+    passed: dict[str, datetime] = {}
+    for row in rows:
+        started_at = parse_utc(row.started_at)
+        passed[row.strategy] = max(passed.get(row.strategy, started_at), started_at)
+    return passed

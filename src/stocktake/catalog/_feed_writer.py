@@ -1,0 +1,278 @@
+"""One run's hand on a feed: what it saw becomes numbered changes, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import select
+
+from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._feed_append import Append, NewBase, append
+from stocktake.catalog._feed_known import CLOCK_SKEW, REPORT_MARGIN, Knowledge, use_knowledge
+from stocktake.catalog._feed_lease import FeedLease, LostLease
+from stocktake.catalog._feed_segments import (
+    FEEDS_FOLDER,
+    SEGMENT,
+    RowFile,
+    carried_rows,
+    segment_rows,
+)
+from stocktake.catalog._guard import check_feed_deletions
+from stocktake.catalog._snapshot_uses import use_snapshot
+from stocktake.catalog._snapshots import Snapshot, describe_snapshot
+from stocktake.catalog.engines._protocol import KNOWN, Witness
+from stocktake.errors import CoverageMismatchError
+from stocktake.faults import reached
+from stocktake.listing import ListingMetrics, StrategyName
+from stocktake.model import S3Url, SourceKind
+from stocktake.state import feed_cursors
+
+CHANGED = ("new", "modified", "deleted")
+_EVENT_DELAY = timedelta(minutes=15)
+_MISSABLE = (
+    StrategyName.INCREMENTAL_LEXICAL,
+    StrategyName.PARTITIONED,
+    StrategyName.EVENT_DRIVEN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What an absorption came to.
+
+    Attributes:
+        run_id: The run.
+        first_seq: Number of the first change; None without changes.
+        last_seq: Number of the last one.
+        new: Keys that were not there before.
+        modified: Keys with another object than before.
+        deleted: Keys that are gone.
+        late: Of the new and modified: those that a partial strategy had passed by.
+        missed: The same by strategy.
+    """
+
+    run_id: str
+    first_seq: int | None
+    last_seq: int | None
+    new: int = 0
+    modified: int = 0
+    deleted: int = 0
+    late: int = 0
+    missed: dict[str, int] = field(default_factory=dict)
+
+
+class _Tally:
+    def __init__(self, passed: dict[str, datetime]) -> None:
+        self.kinds = dict.fromkeys(CHANGED, 0)
+        self.late = 0
+        self.missed: dict[str, int] = {}
+        self._passed = passed
+
+    def add(self, net: pa.RecordBatch) -> pa.BooleanArray:
+        """Count changes; which of them are late."""
+        for kind in CHANGED:
+            self.kinds[kind] += pc.equal(net.column("verdict"), kind).true_count
+        late = pa.repeat(pa.scalar(value=False), net.num_rows)
+        for strategy, since in self._passed.items():
+            limit = pa.scalar(since.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
+            missed = pc.fill_null(pc.less(net.column("last_modified"), limit), fill_value=False)
+            if missed.true_count:
+                self.missed[strategy] = self.missed.get(strategy, 0) + missed.true_count
+                late = pc.or_(late, missed)
+        self.late += late.true_count
+        return late
+
+
+class FeedWriter:
+    """Appends to a feed while its lease is held; made by `Feed.discovering`.
+
+    Attributes:
+        run_id: Of this run.
+        started_at: When it began.
+    """
+
+    def __init__(self, catalog: Catalog, source: S3Url, lease: FeedLease, lost: LostLease) -> None:
+        self._catalog = catalog
+        self._source = source
+        self._lease = lease
+        self._lost = lost
+        self._files = 0
+        self.run_id = lease.run_id
+        self.started_at = lease.started_at
+
+    @property
+    def cursor(self) -> dict[str, Any]:
+        """What the last committed run of this strategy left; empty at first."""
+        statement = select(feed_cursors.c.cursor).where(
+            feed_cursors.c.feed_id == self._lease.feed_id,
+            feed_cursors.c.strategy == self._lease.strategy.value,
+        )
+        with self._catalog.state.read() as connection:
+            return dict(connection.execute(statement).scalar() or {})
+
+    def absorb(
+        self,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        cursor: dict[str, Any],
+        metrics: ListingMetrics,
+        fresh_to: datetime | None = None,
+    ) -> Absorbed:
+        """Append what a partial strategy saw and nobody had seen before; never a deletion.
+
+        Args:
+            batches: Current objects (the object record), any order. Of a key that comes twice the
+                last one counts; keys outside the prefix do not.
+            cursor: Where the strategy goes on from, kept in the same transaction. Filled in until
+                `batches` has ended.
+            metrics: Of the run; what was found is added.
+            fresh_to: The newest instant that the observations speak of; default the run's start.
+
+        Memory: the observations spill to disk; one range of the base.
+        """
+        watch = _Watch(self._catalog, batches)
+        with use_knowledge(self._catalog, self._lease.feed_id) as known:
+            tally = _Tally({})
+            with RowFile(self._catalog, self._new_path("changes"), SEGMENT) as file:
+                for net in self._catalog.engine.observe(known.objects, watch):
+                    self._add(file, net, tally, self.started_at)
+        change = Append(
+            file.path,
+            file.rows,
+            self._measured(metrics, tally, watch.ended_s),
+            cursor=cursor,
+            fresh_to=fresh_to or self.started_at,
+        )
+        return self._append(change, tally)
+
+    def absorb_snapshot(
+        self,
+        snapshot: Snapshot,
+        *,
+        started_at: datetime,
+        proves_complete: bool,
+        metrics: ListingMetrics,
+        accept_deletions: bool = False,
+    ) -> Absorbed:
+        """Append all that a snapshot says otherwise; it becomes the base of what is known.
+
+        Args:
+            snapshot: A listing or report that covers the feed's prefix.
+            started_at: When its listing began, or the report's stamp.
+            proves_complete: True for a finished listing of a consistent store: the claim moves to
+                `started_at`. A report never proves it.
+            metrics: Of the run; what was found is added.
+            accept_deletions: Also a mass deletion.
+
+        Raises:
+            CoverageMismatchError: It does not cover the prefix.
+            ConfirmationNeededError: It looks like a mass deletion.
+        """
+        self._check_covers(snapshot)
+        started_s = self._catalog.clock.monotonic_s()
+        with (
+            use_snapshot(self._catalog, snapshot),
+            use_knowledge(self._catalog, self._lease.feed_id) as known,
+        ):
+            tally = _Tally(self._cutoffs(known) if proves_complete else {})
+            witness = self._witness(snapshot, started_at)
+            with (
+                RowFile(self._catalog, self._new_path("changes"), SEGMENT) as file,
+                RowFile(self._catalog, self._new_path("carried"), KNOWN) as carried,
+            ):
+                for net in self._catalog.engine.rescan(known.objects, snapshot.view, witness):
+                    kept = pc.equal(net.column("verdict"), "carried")
+                    carried.add(carried_rows(net.filter(kept), known.objects.base_seen))
+                    self._add(file, net.filter(pc.invert(kept)), tally, started_at)
+                if not accept_deletions:
+                    check_feed_deletions(str(self._source), snapshot.objects, tally.kinds)
+        base = NewBase(snapshot, carried.path, started_at if proves_complete else None)
+        change = Append(
+            file.path,
+            file.rows,
+            self._measured(metrics, tally, started_s),
+            fresh_to=started_at,
+            base=base,
+            missed=tally.missed,
+        )
+        return self._append(change, tally)
+
+    def _add(
+        self, file: RowFile, net: pa.RecordBatch, tally: _Tally, observed_at: datetime
+    ) -> None:
+        self._lost.check()
+        late = tally.add(net)
+        file.add(
+            segment_rows(
+                net,
+                origin=self._lease.strategy.value,
+                run_id=self.run_id,
+                observed_at=observed_at,
+                late=late,
+            )
+        )
+
+    def _append(self, change: Append, tally: _Tally) -> Absorbed:
+        reached("feed.segment-written")
+        self._lost.check()
+        numbers = append(self._catalog, self._lease, change)
+        first, last = numbers or (None, None)
+        return Absorbed(
+            self.run_id, first, last, **tally.kinds, late=tally.late, missed=tally.missed
+        )
+
+    def _measured(self, metrics: ListingMetrics, tally: _Tally, started_s: float) -> ListingMetrics:
+        clock = self._catalog.clock
+        metrics.new += tally.kinds["new"]
+        metrics.changed += tally.kinds["modified"]
+        metrics.deleted += tally.kinds["deleted"]
+        metrics.late += tally.late
+        metrics.diff_s += clock.monotonic_s() - started_s
+        return metrics
+
+    def _witness(self, snapshot: Snapshot, started_at: datetime) -> Witness:
+        report = snapshot.kind == SourceKind.AWS_INVENTORY
+        return Witness(
+            started_at,
+            max(snapshot.published_at, started_at),
+            CLOCK_SKEW,
+            REPORT_MARGIN if report else None,
+        )
+
+    def _cutoffs(self, known: Knowledge) -> dict[str, datetime]:
+        """Of each partial strategy: an object older than that is one it should have seen."""
+        passed = {name: at for name, at in known.passed.items() if name in _MISSABLE}
+        if StrategyName.EVENT_DRIVEN in passed:
+            passed[StrategyName.EVENT_DRIVEN] -= _EVENT_DELAY
+        return passed
+
+    def _check_covers(self, snapshot: Snapshot) -> None:
+        prefix = snapshot.coverage.prefix
+        if snapshot.bucket == self._source.bucket and self._source.key.startswith(prefix or ""):
+            return
+        raise CoverageMismatchError(
+            f"{describe_snapshot(snapshot)} does not cover {self._source}",
+            hint="list the prefix itself: stocktake scan",
+        )
+
+    def _new_path(self, kind: str) -> str:
+        self._files += 1
+        return f"{FEEDS_FOLDER}/{self._lease.feed_id}/{self.run_id}-{self._files}-{kind}.parquet"
+
+
+class _Watch:
+    """Batches on their way; remembers when they ended."""
+
+    def __init__(self, catalog: Catalog, batches: Iterable[pa.RecordBatch]) -> None:
+        self._clock = catalog.clock
+        self._batches = batches
+        self.ended_s = self._clock.monotonic_s()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        yield from self._batches
+        self.ended_s = self._clock.monotonic_s()
