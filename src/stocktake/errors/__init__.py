@@ -20,6 +20,7 @@
     │   ├── StoreUnavailableError       5xx, time-out, reset, DNS: after all retries
     │   ├── UnsupportedOperationError   this store cannot do that (conditional write, inventory API)
     │   └── UnexpectedAnswerError       the answer is not what this request gives
+    │       └── UnorderedListingError   keys do not come in UTF-8 byte order
     ├── ReportError                     an inventory report cannot be used
     │   ├── ReportNotFoundError         nothing was ever delivered there
     │   ├── ReportNotReadyError         being written: manifest.checksum is not there yet
@@ -138,6 +139,7 @@ from stocktake.errors._store import (
     StoreUnavailableError,
     ThrottledError,
     UnexpectedAnswerError,
+    UnorderedListingError,
     UnsupportedOperationError,
     WrongRegionError,
 )
@@ -211,6 +213,7 @@ __all__ = [
     "ThrottledError",
     "TooManyBadRowsError",
     "UnexpectedAnswerError",
+    "UnorderedListingError",
     "UnreadableItemError",
     "UnsupportedOperationError",
     "UsageError",

@@ -91,3 +91,10 @@ class UnexpectedAnswerError(StoreError):
     """The answer is not what this request gives on S3."""
 
     code = "unexpected-answer"
+
+
+class UnorderedListingError(UnexpectedAnswerError):
+    """The store does not list in UTF-8 byte order of keys."""
+
+    code = "unordered-listing"
+    default_hint = "list it folder by folder: a tree listing needs no order"

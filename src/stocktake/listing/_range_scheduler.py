@@ -1,0 +1,354 @@
+"""Decides which request a parallel listing sends next. No threads, no clock, no I/O.
+
+The keys are a row of disjoint ranges. Each is listed page by page from its left end; whoever has
+nothing to do cuts a range in two and lists the right part. Where to cut is known from an earlier
+listing (hints), seen in a delimiter listing (points), or guessed from the keys seen so far
+(`KeySpace`). A wrong cut costs a call, never a key: what lies between two ranges is nothing.
+
+Rows are given out in key order; what was read ahead waits, within a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from stocktake.listing._concurrency import Concurrency
+from stocktake.listing._range_cuts import Cuts
+from stocktake.listing._range_hints import Hints
+from stocktake.listing._range_state import CallKind, KeyRange, ListRequest, PageAnswer, Piece
+
+_SERIAL_PAGES = 10
+"""Up to here at most one call may be wasted: a small bucket costs what a serial listing costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """What to list, and within which limits.
+
+    Attributes:
+        prefix: Of all keys.
+        after: Only keys greater than it.
+        before: Only keys smaller than it; None: to the end.
+        versions: Pages may end inside of a key, so that only a token goes on from there.
+        split_keys: Keys that cut what was last known into about equal pieces.
+        rows_expected: How many rows were last known.
+        workers: Most requests at once.
+        page_rows: Rows of a full page.
+        speculation: Calls that may turn out to be useless, for each page that is not.
+        buffer_bytes: Rows that wait for their turn, about.
+    """
+
+    prefix: str = ""
+    after: str = ""
+    before: str | None = None
+    versions: bool = False
+    split_keys: Sequence[str] = ()
+    rows_expected: int | None = None
+    workers: int = 64
+    page_rows: int = 1000
+    speculation: float = 0.5
+    buffer_bytes: int = 128 << 20
+
+
+class RangeScheduler:
+    """The state of one listing; see the module. Not safe for threads: its driver holds a lock."""
+
+    def __init__(self, plan: ScanPlan) -> None:
+        self.plan = plan
+        self.concurrency = Concurrency(plan.workers)
+        self.calls = dict.fromkeys((kind.value for kind in CallKind), 0)
+        self.rows = 0
+        self.buffered_bytes = 0
+        self.under_way = 0
+        self.under_way_max = 0
+        hints = Hints(
+            plan.split_keys,
+            plan.rows_expected,
+            page_rows=plan.page_rows,
+            workers=plan.workers,
+            prefix=plan.prefix,
+        )
+        self._hints = hints
+        self._cuts = Cuts(plan.prefix, hints, page_rows=plan.page_rows)
+        self._ranges = [KeyRange(plan.after, plan.before)]
+        self._page_bytes = 0  # the largest page so far
+        self._probes = 0  # under way
+        self._hinted: dict[KeyRange, int] = {}  # cells that a range was cut with
+
+    # --- asked by the driver -----------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """True if there is nothing left to ask for; rows may still wait."""
+        return all(one.done for one in self._ranges)
+
+    @property
+    def open_ranges(self) -> int:
+        """Ranges that are not finished."""
+        return sum(1 for one in self._ranges if not one.done)
+
+    def next_request(self) -> ListRequest | None:
+        """What to ask next. None: nothing, until an answer comes or rows are taken."""
+        if self.under_way >= self.concurrency.limit:
+            return None
+        request = self._waiting_page() or self._speculative()
+        if request is not None:
+            self.under_way += 1
+            self.under_way_max = max(self.under_way_max, self.under_way)
+        return request
+
+    def take(self) -> Piece | None:
+        """The next rows in key order, if they are there; they no longer count as waiting."""
+        while self._ranges:
+            head = self._ranges[0]
+            if head.pieces:
+                piece = head.pieces.popleft()
+                self.buffered_bytes -= piece.size_bytes
+                return piece
+            if not head.done:
+                return None
+            self._ranges.pop(0)
+        return None
+
+    # --- told by the driver ------------------------------------------------------------------
+
+    def answered(self, request: ListRequest, answer: PageAnswer, latency_s: float) -> None:
+        """A request was answered. The driver has made sure that the page is in order."""
+        self.under_way -= 1
+        self.concurrency.answered(latency_s)
+        self._page_bytes = max(self._page_bytes, answer.size_bytes)
+        if request.delimiter:
+            self._probes -= 1
+            self.calls[CallKind.PROBE] += 1
+            self._cuts.add_points(request.prefix, answer.prefixes)
+            self._forget_estimates()
+            return
+        target = request.key_range
+        target.busy = False
+        target.failures = 0
+        kept = self._keep(target, answer)
+        self.calls[CallKind.PAGE if kept else CallKind.EMPTY] += 1
+
+    def throttled(self, request: ListRequest) -> int:
+        """The store asked to slow down; the request stays under way until `ask_again`.
+
+        Returns how many times in a row this happened to its range.
+        """
+        self.concurrency.throttled()
+        request.key_range.failures += 1
+        return request.key_range.failures
+
+    def ask_again(self, request: ListRequest) -> None:
+        """The wait after a throttle is over. A probe is not repeated."""
+        self.under_way -= 1
+        if request.delimiter:
+            self._probes -= 1
+        else:
+            request.key_range.busy = False
+
+    # --- pages -------------------------------------------------------------------------------
+
+    def _keep(self, target: KeyRange, answer: PageAnswer) -> int:
+        """Share a page out to the ranges it covers; returns how many rows were of use."""
+        keys = answer.keys
+        count = len(keys)
+        if count == 0:
+            if answer.truncated:  # nothing visible here, but more behind: only the token goes on
+                target.token = answer.token
+            else:
+                self._end_all_from(target)
+            return 0
+        first, last = keys.key(0), keys.key(-1)
+        self._cuts.learn(keys)
+        kept = self._give(target, answer, 0)
+        start = kept
+        if target.done and not self.plan.versions:
+            # rows beyond the range belong to ranges that nobody has asked for yet
+            for further in self._idle_after(target, last):
+                start = max(start, keys.rows_through(further.after))
+                given = self._give(further, answer, start)
+                start += given
+                kept += given
+        if not answer.truncated:
+            self._end_all_from(target)
+        if kept == 0:
+            self._missed(target, first)
+        return kept
+
+    def _give(self, target: KeyRange, answer: PageAnswer, start: int) -> int:
+        """Let a range keep its rows of a page, from row `start` on; returns how many."""
+        keys, count = answer.keys, len(answer.keys)
+        last = keys.key(-1)
+        stop = count
+        beyond = target.through is not None and last > target.through
+        if beyond:
+            assert target.through is not None
+            stop = keys.rows_through(target.through)
+        if stop > start:
+            size_bytes = answer.size_bytes * (stop - start) // count
+            target.pieces.append(Piece(answer, start, stop, size_bytes))
+            self.buffered_bytes += size_bytes
+            self.rows += stop - start
+            if target.first is None and target.rows == 0:
+                self._found(target)
+            target.first = keys.key(start)
+            target.page_rows = stop - start
+            target.rows += stop - start
+        target.estimate = None
+        if not beyond:
+            target.after = last
+        ends_in_key = self.plan.versions and answer.truncated
+        target.token = answer.token if ends_in_key else None
+        complete = beyond or (last == target.through and not ends_in_key)
+        if complete or not answer.truncated:
+            self._finish(target)
+        return max(stop - start, 0)
+
+    def _idle_after(self, target: KeyRange, last: str) -> Iterator[KeyRange]:
+        index = self._ranges.index(target) + 1
+        for further in self._ranges[index:]:
+            if further.after >= last or further.busy or further.done or further.token is not None:
+                return
+            yield further
+
+    def _finish(self, target: KeyRange) -> None:
+        target.done = True
+        cells = self._hinted.pop(target, 0)
+        if cells:
+            self._hints.learn(cells, target.rows)
+
+    def _end_all_from(self, target: KeyRange) -> None:
+        """The listing ended: neither the range nor anything behind it has more."""
+        self._finish(target)
+        for further in self._ranges[self._ranges.index(target) + 1 :]:
+            if not further.busy and not further.done:
+                self._finish(further)
+
+    def _found(self, target: KeyRange) -> None:
+        """A guessed range has rows: what is left of it is bounded by something that exists."""
+        index = self._ranges.index(target)
+        if index:
+            before = self._ranges[index - 1]
+            before.open_end = False
+            before.estimate = None
+
+    def _missed(self, target: KeyRange, first: str | None) -> None:
+        """A guessed range was empty: what is left of it has no end that is known."""
+        index = self._ranges.index(target)
+        if index and target.rows == 0 and target.done:
+            before = self._ranges[index - 1]
+            before.open_end = target.open_end
+            before.reach_rows = max(2.0 * self.plan.page_rows, before.reach_rows / 4)
+            before.estimate = None
+
+    def _forget_estimates(self) -> None:
+        for one in self._ranges:
+            one.estimate = None
+
+    # --- the next request --------------------------------------------------------------------
+
+    def _waiting_page(self) -> ListRequest | None:
+        """A page of the leftmost range that nobody lists and that has room."""
+        place = 0
+        for index, one in enumerate(self._ranges):
+            if one.done:
+                continue
+            if not one.busy and self._has_room(one, place):
+                if one.first is not None or one is not self._ranges[0]:
+                    self._cut_at_hint(index, one)
+                return self._page_of(one)
+            place += 1
+        return None
+
+    def _page_of(self, one: KeyRange) -> ListRequest:
+        one.busy = True
+        after = one.after if one.after >= self.plan.prefix else ""
+        return ListRequest(one, self.plan.prefix, after, one.token)
+
+    def _has_room(self, one: KeyRange, place: int) -> bool:
+        """May a range read on? `place` counts the unfinished ranges before it.
+
+        The first may always, unless its rows are not taken; the next few until the limit, all
+        others until half of it, so that what waits is mostly what comes next.
+        """
+        waiting = self.buffered_bytes + self.under_way * self._page_bytes
+        if place == 0 and one is self._ranges[0] and not one.pieces:
+            return True
+        limit = self.plan.buffer_bytes
+        return waiting < (limit if place < self.plan.workers else limit // 2)
+
+    def _cut_at_hint(self, index: int, one: KeyRange) -> None:
+        """Leave to the range as many hinted cells as one worker should list; queue the rest."""
+        left = self._hints.count(one.after, one.through)
+        if not left:
+            return
+        if one.through is None and index == len(self._ranges) - 1:
+            # what was added at the end since then is of unknown size: begin with it early
+            self._split(one, self._hints.keys[-1])
+            left -= 1
+        cells = self._hints.cells_of_range(left + 1)
+        if cells <= left:
+            self._split(one, self._hints.cut(one.after, cells))
+            self._hinted[one] = cells
+
+    def _split(self, one: KeyRange, key: str) -> KeyRange:
+        right = KeyRange(key, one.through, open_end=one.open_end)
+        right.reach_rows = one.reach_rows
+        one.through = key
+        one.estimate = None
+        self._ranges.insert(self._ranges.index(one) + 1, right)
+        return right
+
+    # --- speculation -------------------------------------------------------------------------
+
+    def _speculative(self) -> ListRequest | None:
+        """A new range or a probe, if the budget allows and some range is worth it."""
+        if not self._may_speculate():
+            return None
+        victim = self._largest()
+        if victim is None:
+            return None
+        probe = self._cuts.probe(victim, self._estimate(victim))
+        if probe is not None:
+            self._probes += 1
+            prefix, start_after = probe
+            return ListRequest(victim, prefix, start_after, delimiter="/")
+        key = self._cuts.cut(victim)
+        if key is None:
+            victim.estimate = 0.0
+            return None
+        right = self._split(victim, key)
+        right.reach_rows = victim.reach_rows * 8
+        victim.reach_rows *= 2
+        return self._page_of(right)
+
+    def _may_speculate(self) -> bool:
+        """Would the calls stay within the budget if one more of them were useless?
+
+        Every range may end with a page that is nearly empty, so an open range is a call at risk.
+        """
+        useful = self.rows / self.plan.page_rows
+        spent = sum(self.calls.values()) - useful
+        risked = self.open_ranges - 1 + self._probes
+        allowed = 1 + self.plan.speculation * max(0.0, useful - _SERIAL_PAGES)
+        return spent + risked + 1 <= allowed and useful > 0
+
+    def _largest(self) -> KeyRange | None:
+        best: KeyRange | None = None
+        best_rows = 3.0 * self.plan.page_rows
+        place = 0
+        for one in self._ranges:
+            if one.done:
+                continue
+            if one.first is not None and one.token is None and self._has_room(one, place + 1):
+                rows = self._estimate(one)
+                if rows > best_rows:
+                    best, best_rows = one, rows
+            place += 1
+        return best
+
+    def _estimate(self, one: KeyRange) -> float:
+        if one.estimate is None:
+            one.estimate = self._cuts.estimate(one)
+        return one.estimate
