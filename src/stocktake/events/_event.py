@@ -36,7 +36,7 @@ class ObjectEvent:
         etag: Normalised; None where the envelope does not say.
         sequencer: Orders events of one key; compare with `sequencer_order` only.
         occurred_at: The store's time of the event: never an object's last-modified.
-        envelope: `s3`, `sns`, `eventbridge` or `webhook`.
+        envelope: The outermost one: `s3`, `sns`, `eventbridge`, `lambda`, `sqs` or `webhook`.
     """
 
     kind: EventKind
@@ -49,6 +49,16 @@ class ObjectEvent:
     sequencer: str | None
     occurred_at: datetime | None
     envelope: str
+
+    @property
+    def needs_head(self) -> bool:
+        """True if only a HEAD tells what is there now.
+
+        An event of an unknown name says nothing; deleting one version (or a delete marker) may
+        bring an older version to light.
+        """
+        lifted = self.kind is EventKind.DELETED and self.version_id is not None
+        return lifted or self.kind is EventKind.UNKNOWN
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form."""

@@ -22,6 +22,17 @@ class OverwritePolicy(StrEnum):
     """An older version that is not loaded yet is superseded by a newer one."""
 
 
+class BatchOrder(StrEnum):
+    """Which objects come first, among those read ahead."""
+
+    SEQ = "seq"
+    """As they were discovered."""
+    OLDEST = "oldest"
+    """The least recently modified."""
+    NEWEST = "newest"
+    """The most recently modified."""
+
+
 class ItemState(StrEnum):
     """Where one numbered change stands for one consumer."""
 
@@ -82,6 +93,10 @@ class IngestionSpec:
         lease: How long a worker may be silent.
         attempts_max: Failures of an item before it is dead.
         backoff: Wait before the second attempt; doubles with each, up to an hour.
+        deletions: Also hand out deletions (`Item.deleted`); else they are skipped.
+        order: Which objects come first, among `look_ahead` of them. Folders directly below the
+            source take turns.
+        look_ahead: Most changes a worker reads ahead; about 0.5 kB of memory each.
     """
 
     name: str
@@ -99,3 +114,6 @@ class IngestionSpec:
     lease: timedelta = timedelta(minutes=5)
     attempts_max: int = 5
     backoff: timedelta = timedelta(seconds=30)
+    deletions: bool = False
+    order: BatchOrder = BatchOrder.SEQ
+    look_ahead: int = 20_000

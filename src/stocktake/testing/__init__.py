@@ -7,6 +7,12 @@ any size. Never: a network address but 127.0.0.1; being imported by anything but
 from stocktake.testing._buckets import ExpectedDiff, SyntheticBucket, expected_diff
 from stocktake.testing._directories import DirectoryStore
 from stocktake.testing._emulators import start_fake_s3, start_ministack, start_moto
+from stocktake.testing._event_messages import (
+    EVENT_ENVELOPES,
+    ObjectChange,
+    render_event,
+    render_test_event,
+)
 from stocktake.testing._fake_s3 import Behaviour, FakeS3
 from stocktake.testing._fault_actions import (
     BitFlip,
@@ -31,6 +37,7 @@ from stocktake.testing._servers import Credentials, Server
 from stocktake.testing._swift import install_swift, start_swift
 
 __all__ = [
+    "EVENT_ENVELOPES",
     "KEY_SHAPES",
     "Behaviour",
     "BitFlip",
@@ -47,6 +54,7 @@ __all__ = [
     "MemoryPart",
     "MemorySource",
     "MemoryStore",
+    "ObjectChange",
     "Planned",
     "Refuse",
     "ReportLook",
@@ -62,6 +70,8 @@ __all__ = [
     "install_swift",
     "key_shape",
     "populate",
+    "render_event",
+    "render_test_event",
     "start_fake_s3",
     "start_ministack",
     "start_moto",

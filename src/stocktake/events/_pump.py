@@ -1,0 +1,63 @@
+"""The loop that empties a queue into our tables: receive, keep, delete. Nothing else happens in it.
+
+Working on the objects is somebody else's task, with leases of our own, so a message is ours for
+milliseconds and its visibility time-out does not matter. Killed between keeping and deleting, the
+message comes again and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stocktake import faults
+from stocktake.events._intake import Intake
+from stocktake.events._metrics import EventMetrics
+from stocktake.events._queue import EventQueue
+from stocktake.events._queue_address import LONG_POLL_S
+
+BATCH_MESSAGES = 100
+"""Messages that are kept with one transaction, if so many are there."""
+
+
+def pump(
+    intake: Intake,
+    queue: EventQueue,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    until_empty: bool = False,
+    wait_s: float = LONG_POLL_S,
+    batch_messages: int = BATCH_MESSAGES,
+    after_batch: Callable[[EventMetrics], None] = lambda _: None,
+) -> EventMetrics:
+    """Move messages from a queue to our tables until told to stop.
+
+    Several may run on one queue, in threads or processes, each with an intake of its own.
+
+    Args:
+        intake: Keeps them.
+        queue: Where they come from.
+        stop: Asked before each batch; a wait under way is not cut short.
+        until_empty: Return when `wait_s` passed without a message. With less than a second, SQS
+            does not ask all its servers and may say too early that there is none.
+        wait_s: Longest wait for a message, at most 20.
+        batch_messages: Messages per transaction, at most. They must be kept and deleted before
+            the queue's visibility time-out (30 s unless it was set), or they come again.
+        after_batch: Called with the figures so far, after each batch.
+
+    Raises:
+        EventQueueError: The queue cannot be read, or is not one of events.
+        CredentialsError: No, expired or wrong credentials.
+        StateError: The database failed; nothing of the batch was kept or deleted.
+    """
+    metrics = intake.metrics
+    while not stop():
+        messages = queue.receive(batch_messages, wait_s, metrics=metrics)
+        if not messages:
+            if until_empty:
+                break
+            continue
+        intake.take(messages)
+        metrics.undeleted += len(queue.delete(messages, metrics=metrics))
+        faults.reached("events.deleted")
+        after_batch(metrics)
+    return metrics
