@@ -10,7 +10,7 @@ from stocktake.errors import InvalidSettingError
 
 UNKNOWN = "?"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGTPE]I?)?B|[KMGTPE])?", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d|w)", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(sec|s|min|m|h|d|w)", re.IGNORECASE)
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
