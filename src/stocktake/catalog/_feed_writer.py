@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -119,7 +119,7 @@ class FeedWriter:
         self,
         batches: Iterable[pa.RecordBatch],
         *,
-        cursor: dict[str, Any],
+        cursor: dict[str, Any] | Callable[[], dict[str, Any]],
         metrics: ListingMetrics,
         fresh_to: datetime | None = None,
     ) -> Absorbed:
@@ -128,8 +128,8 @@ class FeedWriter:
         Args:
             batches: Current objects (the object record), any order. Of a key that comes twice the
                 last one counts; keys outside the prefix do not.
-            cursor: Where the strategy goes on from, kept in the same transaction. Filled in until
-                `batches` has ended.
+            cursor: Where the strategy goes on from, kept in the same transaction; or what gives it,
+                asked when `batches` has ended.
             metrics: Of the run; what was found is added.
             fresh_to: The newest instant that the observations speak of; default the run's start.
 
@@ -145,7 +145,7 @@ class FeedWriter:
             file.path,
             file.rows,
             self._measured(metrics, tally, watch.ended_s),
-            cursor=cursor,
+            cursor=cursor() if callable(cursor) else cursor,
             fresh_to=fresh_to or self.started_at,
         )
         return self._append(change, tally)

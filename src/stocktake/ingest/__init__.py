@@ -5,10 +5,13 @@ keeps; a state per consumer that does not grow with the number of files.
 Never: a cursor past an unfinished item, bytes of another version than the one discovered.
 """
 
+from stocktake.ingest._discover import discover
+from stocktake.ingest._discover_job import DiscoveryReport
 from stocktake.ingest._sink import Item, Landed, OpenItems, Sink
 from stocktake.ingest._spec import Filters, IngestionSpec, ItemState, OverwritePolicy
 
 __all__ = [
+    "DiscoveryReport",
     "Filters",
     "IngestionSpec",
     "Item",
@@ -17,4 +20,5 @@ __all__ = [
     "OpenItems",
     "OverwritePolicy",
     "Sink",
+    "discover",
 ]
