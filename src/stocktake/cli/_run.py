@@ -18,7 +18,7 @@ from stocktake.telemetry import Meter, logger
 
 if TYPE_CHECKING:
     from stocktake.catalog import Catalog
-    from stocktake.store import Store
+    from stocktake.store import S3StoreOptions, Store
 
 
 class Run:
@@ -57,11 +57,17 @@ class Run:
 
     def open_store(self) -> Store:
         """The object store that the settings name. Counts into `meter`."""
-        from stocktake.store import RetryPolicy, S3StoreOptions, open_store
+        from stocktake.store import open_store
+
+        return open_store(self.store_options(), meter=self.meter, clock=self.clock)
+
+    def store_options(self) -> S3StoreOptions:
+        """How the settings say that the object store is reached, and as whom."""
+        from stocktake.store import RetryPolicy, S3StoreOptions
 
         settings = self.settings
         explicit = self._options if settings.anonymous else {}
-        options = S3StoreOptions(
+        return S3StoreOptions(
             endpoint_url=settings.endpoint_url,
             region=settings.region,
             # a configured identity gives way to --anonymous; two options are a contradiction
@@ -73,7 +79,6 @@ class Run:
             read_timeout_s=settings.read_timeout_s,
             retry=RetryPolicy(attempts_max=settings.attempts),
         )
-        return open_store(options, meter=self.meter, clock=self.clock)
 
     def open_catalog(self, *, create: bool = False) -> Catalog:
         """The catalog that the settings name. Use it as a context manager."""

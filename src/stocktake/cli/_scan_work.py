@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stocktake.catalog import (
@@ -25,8 +25,9 @@ from stocktake.cli._run import Run
 from stocktake.cli._sources import about, source_text
 from stocktake.cli._text import duration_text, parse_duration, plural, size_text, time_text
 from stocktake.clock import format_utc
-from stocktake.listing import ListingMetrics, ListSource
+from stocktake.listing import ListingMetrics, ListSource, RangeLister, RangeOptions
 from stocktake.model import S3Url
+from stocktake.telemetry import Meter
 
 _TEXT_WIDTH = 76
 
@@ -79,10 +80,24 @@ def young_snapshot(
     return None
 
 
+def warm_options(catalog: Catalog, source: S3Url, options: RangeOptions) -> RangeOptions:
+    """The options with what the newest snapshot that covers the address knows of its keys."""
+    never = datetime.min.replace(tzinfo=UTC)
+    known = young_snapshot(catalog, source, never, versions=False)
+    if known is None or not known.manifest.quantiles:
+        return options
+    everything = known.manifest.quantiles
+    here = tuple(key for key in everything if key.startswith(source.key))
+    rows = known.manifest.stats.rows * len(here) // len(everything)
+    return replace(options, split_keys=here, rows_expected=rows) if here else options
+
+
 def _scan(run: Run, catalog: Catalog, source: S3Url, request: ScanRequest) -> Scanned:
     store = run.open_store()
     started_s = run.clock.monotonic_s()
-    listing = ListSource(store, source, versions=request.versions, clock=run.clock)
+    wanted = RangeOptions(workers=request.workers) if request.workers else RangeOptions()
+    lister = RangeLister(warm_options(catalog, source, wanted), clock=run.clock, meter=run.meter)
+    listing = ListSource(store, source, versions=request.versions, clock=run.clock, lister=lister)
     options = ImportOptions(
         accept_deletions=request.accept_deletions,
         deletion_margin=timedelta(),  # each page is exact when it is read
@@ -90,19 +105,30 @@ def _scan(run: Run, catalog: Catalog, source: S3Url, request: ScanRequest) -> Sc
     with run.watch() as progress:
         result = import_snapshot(catalog, listing, options, progress=progress)
     elapsed_s = run.clock.monotonic_s() - started_s
-    objects = result.stats.rows if result.stats else 0
-    metrics = ListingMetrics(
-        objects=objects,
-        calls={"page": run.meter.calls.get("ListObjectsV2", 0)},
-        retries=sum(run.meter.retries.values()),
-        wall_s=elapsed_s,
-    )
+    metrics = finished_metrics(lister.metrics, result, run.meter, elapsed_s)
     receipt = Receipt.of(
-        "scan", run.meter, elapsed_s, objects, from_report=False, phases=result.phase_s
+        "scan", run.meter, elapsed_s, metrics.objects, from_report=False, phases=result.phase_s
     ).to_dict(Prices.load())
     sweep(catalog)
-    keep_receipt(catalog, result.snapshot_id, receipt)
+    keep_receipt(catalog, result.snapshot_id, {**receipt, "metrics": metrics.to_dict()})
     return Scanned(result, metrics, receipt)
+
+
+def finished_metrics(
+    listed: ListingMetrics, result: ImportResult, meter: Meter, wall_s: float
+) -> ListingMetrics:
+    """The lister's figures with what the comparison found."""
+    diff = result.diff
+    return replace(
+        listed,
+        objects=result.stats.rows if result.stats else listed.objects,
+        new=diff.new if diff else 0,
+        changed=diff.modified if diff else 0,
+        deleted=diff.deleted if diff else 0,
+        retries=sum(meter.retries.values()),
+        diff_s=round(result.phase_s.get("compare", 0.0), 3),
+        wall_s=wall_s,
+    )
 
 
 def claim_sentence(as_of: datetime) -> str:
