@@ -8,8 +8,10 @@ from stocktake.store._answers import Call, Refusal, refusal_error
 from stocktake.store._key_pages import (
     ArrowPages,
     KeyPage,
+    SingleTries,
     listed_schema,
     read_key_page,
+    read_key_page_once,
     rows_to_batch,
 )
 from stocktake.store._open import open_store
@@ -44,6 +46,7 @@ __all__ = [
     "Refusal",
     "RetryPolicy",
     "S3StoreOptions",
+    "SingleTries",
     "Store",
     "StoreProfile",
     "iter_listing",
@@ -51,6 +54,7 @@ __all__ = [
     "open_store",
     "probe",
     "read_key_page",
+    "read_key_page_once",
     "refusal_error",
     "rows_to_batch",
 ]

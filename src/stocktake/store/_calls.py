@@ -70,6 +70,24 @@ class S3Calls:
         """The parameter that agrees to pay, if the options do."""
         return {"RequestPayer": "requester"} if self._options.requester_pays else {}
 
+    @property
+    def endpoint(self) -> str:
+        """The address of the store; for AWS that of its region."""
+        return str(self._client.meta.endpoint_url)
+
+    @property
+    def user_agent(self) -> str:
+        """How we name ourselves to the store."""
+        return str(self._client.meta.config.user_agent)
+
+    def watch_requests(self, look: Callable[[Any], None]) -> None:
+        """Show every S3 request to `look`, in the thread that sends it, before it is sent."""
+
+        def show(request: Any, **_: Any) -> None:
+            look(request)
+
+        self._client.meta.events.register("before-send.s3", show)
+
     def once(self, call: Call, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Send one request and return botocore's answer. Raises `StoreError`s only."""
         name = self._methods.get(call.operation)
@@ -77,12 +95,8 @@ class S3Calls:
             raise InvalidSettingError(f"S3 has no operation `{call.operation}`")
         try:
             answer: dict[str, Any] = getattr(self._client, name)(**parameters)
-        except aws.ClientError as error:
-            if error.operation_name in _IDENTITY_OPERATIONS:
-                raise _identity_error(error, call) from error
-            raise refusal_error(_refusal(error), call) from error
-        except TRANSPORT_ERRORS as error:
-            raise transport_error(error, call) from error
+        except (aws.ClientError, *TRANSPORT_ERRORS) as error:
+            raise store_error(error, call) from error
         return answer
 
     def retried(
@@ -99,17 +113,31 @@ class S3Calls:
         self._client.close()
 
 
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """How long an answer asks to wait; 0 if it does not say so in seconds."""
+    text = headers.get("retry-after") or ""
+    return float(text) if text.isdecimal() and text.isascii() else 0.0
+
+
+def store_error(error: Exception, call: Call) -> StoreError:
+    """What botocore's client or the HTTP below it raised, as the error to show."""
+    if not isinstance(error, aws.ClientError):
+        return transport_error(error, call)
+    if error.operation_name in _IDENTITY_OPERATIONS:
+        return _identity_error(error, call)
+    return refusal_error(_refusal(error), call)
+
+
 def _refusal(error: aws.ClientError) -> Refusal:
     answer = error.response
     said = answer.get("Error", {})
     metadata = answer.get("ResponseMetadata", {})
     headers = metadata.get("HTTPHeaders", {})
-    retry_after = headers.get("retry-after", "")
     return Refusal(
         status=int(metadata.get("HTTPStatusCode", 0)),
         code=str(said.get("Code", "")),
         message=str(said.get("Message", "")),
-        retry_after_s=float(retry_after) if retry_after.isdigit() else 0.0,
+        retry_after_s=retry_after_s(headers),
         region=headers.get("x-amz-bucket-region") or said.get("Region"),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import botocore.session
@@ -19,13 +20,16 @@ from botocore.credentials import (
 )
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.handlers import BUILTIN_HANDLERS
+from botocore.httpsession import get_cert_path
 
 from stocktake.errors import CredentialsError, InvalidSettingError
 from stocktake.store._options import S3StoreOptions
 from stocktake.telemetry import Meter
 
 _EVERY_ANSWER = "before-parse.s3.*"
-_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<([A-Za-z0-9]+:)?([A-Za-z0-9]+)")
+ROOT_ELEMENT = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*)?<([A-Za-z0-9]+:)?([A-Za-z0-9]+)")
+"""Finds the name of a document's root element, as its second group."""
+
 RAW_LISTINGS = {
     "ListObjectsV2": b"<ListBucketResult/>",
     "ListObjectVersions": b"<ListVersionsResult/>",
@@ -33,7 +37,22 @@ RAW_LISTINGS = {
 """Operations whose answer we parse ourselves, and what botocore is given to parse instead."""
 
 
-def make_client(options: S3StoreOptions, meter: Meter) -> Any:
+@dataclass(frozen=True, slots=True)
+class S3Client:
+    """A botocore client, and what it uses that our own requests need too.
+
+    Attributes:
+        client: botocore's.
+        credentials: Of the session, refreshing themselves; None for anonymous access.
+        ca_bundle: Path of the certificates that servers are checked with.
+    """
+
+    client: Any
+    credentials: Any
+    ca_bundle: str
+
+
+def make_client(options: S3StoreOptions, meter: Meter) -> S3Client:
     """A botocore S3 client for these options. Makes no request.
 
     Raises:
@@ -70,7 +89,9 @@ def make_client(options: S3StoreOptions, meter: Meter) -> Any:
         ) from error
     _count_requests(client, meter)
     _keep_raw_answers(client)
-    return client
+    credentials = None if options.anonymous else session.get_credentials()
+    bundle = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return S3Client(client, credentials, get_cert_path(bundle or True))
 
 
 def _session(options: S3StoreOptions) -> Any:
@@ -160,7 +181,7 @@ def _look_at_answer(
     body = response_dict["body"]
     if response_dict["status_code"] >= 300 or not isinstance(body, bytes):
         return
-    root = _ROOT.match(body)
+    root = ROOT_ELEMENT.match(body)
     name = root.group(2).decode() if root else None
     customized_response_dict["RootElement"] = name
     if name == "Error":  # S3 may find out that it fails after it has said 200

@@ -54,6 +54,14 @@ class ArrowPages(Protocol):
         """As `Store.list_page`, with the same errors and retries."""
 
 
+@runtime_checkable
+class SingleTries(Protocol):
+    """A store that leaves trying again to whoever asks."""
+
+    def list_columns_once(self, query: ListQuery) -> KeyPage:
+        """As `list_columns`, but what fails is raised at once, also if `retryable`."""
+
+
 def listed_schema(*, versions: bool) -> pa.Schema:
     """The columns that a listing has, in their order."""
     return VERSIONS_SCHEMA if versions else CURRENT_SCHEMA
@@ -66,6 +74,16 @@ def read_key_page(store: Store, query: ListQuery) -> KeyPage:
     page = store.list_page(query)
     schema = listed_schema(versions=query.versions)
     return KeyPage(rows_to_batch(page.objects, schema), page.prefixes, page.next_token)
+
+
+def read_key_page_once(store: Store, query: ListQuery) -> KeyPage:
+    """As `read_key_page`, for callers that retry and slow down themselves.
+
+    A store of rows only retries as it always does: then its last error comes later.
+    """
+    if isinstance(store, SingleTries):
+        return store.list_columns_once(query)
+    return read_key_page(store, query)
 
 
 def rows_to_batch(rows: tuple[ListedObject, ...] | list[ListedObject], schema: pa.Schema) -> Any:

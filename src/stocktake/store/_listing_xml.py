@@ -1,14 +1,13 @@
-"""Listing answers to rows: a fast parse of the usual shape, checked, and a slow one for the rest.
+"""Listing answers as XML trees: the way that takes any order, any extra element and odd characters.
 
-The fast parse is one regular expression over the bytes. It is believed only if it found exactly as
-many entries as the document has; else the document is parsed properly. Either result must agree
-with the counts the answer gives, so a cut or foreign answer is an error, never a short list.
+It is slow (7 ms for a page of 1,000), so `_page_columns.py` reads the usual answers without it, and
+takes the frame of every answer, and all of the unusual ones, from here. Counts must agree with what
+the answer says, so a cut or foreign answer is an error, never a short list.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -19,20 +18,7 @@ from stocktake.model import normalise_etag
 from stocktake.store._lenient_xml import parse_lenient
 from stocktake.store._port import ListedObject, ListPage, ListQuery
 
-_ENTRY = re.compile(
-    rb"<Contents>\s*<Key>([^<]*)</Key>\s*<LastModified>([^<]*)</LastModified>\s*"
-    rb"(?:<ETag>([^<]*)</ETag>)?\s*"
-    rb"((?:<ChecksumAlgorithm>[^<]*</ChecksumAlgorithm>\s*)*)"
-    rb"(?:<ChecksumType>[^<]*</ChecksumType>)?\s*"
-    rb"<Size>(\d+)</Size>\s*"
-    rb"(?:<Owner>(?:(?!</Owner>).)*</Owner>)?\s*"
-    rb"(?:<StorageClass>([^<]*)</StorageClass>)?\s*"
-    rb"(?:<Owner>(?:(?!</Owner>).)*</Owner>)?\s*</Contents>",
-    re.DOTALL,
-)
-_ALGORITHM = re.compile(rb"<ChecksumAlgorithm>([^<]*)</ChecksumAlgorithm>")
-_REFERENCE = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-z]+);")
-_ENTITIES = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">"}
+_DIGITS_MAX = 18
 
 
 class ListingShapeError(ValueError):
@@ -40,7 +26,7 @@ class ListingShapeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
     """Everything of an answer but its entries."""
 
     encoded: bool
@@ -50,39 +36,48 @@ class _Frame:
     next_token: str | None
 
 
-def parse_objects_page(body: bytes, query: ListQuery) -> ListPage:
-    """One ListObjectsV2 answer as a page, in the order of the answer.
+def parse_tree_page(body: bytes, query: ListQuery) -> ListPage:
+    """One ListObjectsV2 or ListObjectVersions answer as a page, in the order of the answer.
 
     Raises:
         ListingShapeError: Not that document, cut, or its counts contradict each other.
     """
-    entries = body.count(b"<Contents>")
-    found = _ENTRY.findall(body)
-    if len(found) != entries:
-        return _page_from_tree(_tree(body), query)
-    frame = _frame(_tree(_ENTRY.sub(b"", body)), query)
-    decode = _decode_url if frame.encoded else _decode_xml
-    objects = tuple(
-        ListedObject(
-            key=decode(key),
-            size_bytes=int(size),
-            etag=normalise_etag(_decode_xml(etag)),
-            last_modified=_instant(modified),
-            storage_class=storage_class.decode() or None,
-            checksum_algorithm=_algorithms(algorithms),
-        )
-        for key, modified, etag, algorithms, size, storage_class in found
-    )
-    return _checked(objects, frame, query)
+    root = _tree(body)
+    frame = _frame(root, query)
+    rows = (element for element in root if element.tag in _entry_tags(query))
+    objects = tuple(_row(element, frame, query) for element in rows)
+    check_counts(len(objects), frame)
+    if query.prefix and not all(entry.key.startswith(query.prefix) for entry in objects):
+        _odd("it holds keys outside the prefix")
+    return ListPage(objects, frame.prefixes, frame.next_token)
 
 
-def parse_versions_page(body: bytes, query: ListQuery) -> ListPage:
-    """One ListObjectVersions answer as a page: newest first within a key.
+def read_frame(rest: bytes, query: ListQuery, *, place: str) -> Frame | None:
+    """The frame of an answer whose entries were all replaced by one empty element `place`.
+
+    None if there are entries left, or if they were somewhere else than directly below the root.
 
     Raises:
-        ListingShapeError: As for `parse_objects_page`.
+        ListingShapeError: As for `parse_tree_page`.
     """
-    return _page_from_tree(_tree(body), query)
+    root = _tree(rest)
+    tags = {element.tag for element in root}
+    if place not in tags or tags & _entry_tags(query):
+        return None
+    return _frame(root, query)
+
+
+def check_counts(entries: int, frame: Frame) -> None:
+    """Raise `ListingShapeError` if that many entries are not what the frame says."""
+    count = entries + len(frame.prefixes)
+    if frame.key_count is not None and frame.key_count != count:
+        _odd(f"it says {frame.key_count} keys and has {count}")
+    if frame.truncated and count == 0:
+        _odd("truncated, but empty")
+
+
+def _entry_tags(query: ListQuery) -> set[str]:
+    return {"Version", "DeleteMarker"} if query.versions else {"Contents"}
 
 
 def _tree(body: bytes) -> ET.Element:
@@ -94,14 +89,7 @@ def _tree(body: bytes) -> ET.Element:
         raise ListingShapeError(str(error)) from error
 
 
-def _page_from_tree(root: ET.Element, query: ListQuery) -> ListPage:
-    frame = _frame(root, query)
-    wanted = {"Version", "DeleteMarker"} if query.versions else {"Contents"}
-    rows = (element for element in root if element.tag in wanted)
-    return _checked(tuple(_row(element, frame, query) for element in rows), frame, query)
-
-
-def _row(element: ET.Element, frame: _Frame, query: ListQuery) -> ListedObject:
+def _row(element: ET.Element, frame: Frame, query: ListQuery) -> ListedObject:
     marker = element.tag == "DeleteMarker"
     size = element.findtext("Size")
     key = element.findtext("Key")
@@ -110,10 +98,10 @@ def _row(element: ET.Element, frame: _Frame, query: ListQuery) -> ListedObject:
     version_id = (element.findtext("VersionId") or "null") if query.versions else None
     return ListedObject(
         key=_percent(key) if frame.encoded else key,
-        size_bytes=None if marker or size is None else int(size),
+        size_bytes=None if marker or size is None else _integer(size, "size"),
         etag=None if marker else normalise_etag(element.findtext("ETag")),
         last_modified=_instant((element.findtext("LastModified") or "").encode()),
-        storage_class=None if marker else element.findtext("StorageClass"),
+        storage_class=None if marker else element.findtext("StorageClass") or None,
         checksum_algorithm=",".join(e.text or "" for e in element.findall("ChecksumAlgorithm"))
         or None,
         version_id=version_id,
@@ -122,7 +110,7 @@ def _row(element: ET.Element, frame: _Frame, query: ListQuery) -> ListedObject:
     )
 
 
-def _frame(root: ET.Element, query: ListQuery) -> _Frame:
+def _frame(root: ET.Element, query: ListQuery) -> Frame:
     expected = "ListVersionsResult" if query.versions else "ListBucketResult"
     if root.tag != expected:
         code = root.findtext("Code")
@@ -137,10 +125,10 @@ def _frame(root: ET.Element, query: ListQuery) -> _Frame:
     count_text = root.findtext("KeyCount")
     prefixes = [element.findtext("Prefix") or "" for element in root.findall("CommonPrefixes")]
     truncated = truncated_text == "true"
-    return _Frame(
+    return Frame(
         encoded=encoded,
         truncated=truncated,
-        key_count=int(count_text) if count_text else None,
+        key_count=_integer(count_text, "count") if count_text else None,
         prefixes=tuple(_percent(text) if encoded else text for text in prefixes),
         next_token=_next_token(root, query, encoded=encoded) if truncated else None,
     )
@@ -160,25 +148,8 @@ def _next_token(root: ET.Element, query: ListQuery, *, encoded: bool) -> str:
     )
 
 
-def _checked(objects: tuple[ListedObject, ...], frame: _Frame, query: ListQuery) -> ListPage:
-    count = len(objects) + len(frame.prefixes)
-    if frame.key_count is not None and frame.key_count != count:
-        _odd(f"it says {frame.key_count} keys and has {count}")
-    if frame.truncated and count == 0:
-        _odd("truncated, but empty")
-    if query.prefix and not all(entry.key.startswith(query.prefix) for entry in objects):
-        _odd("it holds keys outside the prefix")
-    return ListPage(objects, frame.prefixes, frame.next_token)
-
-
 def _odd(reason: str) -> NoReturn:
     raise ListingShapeError(reason)
-
-
-def _decode_url(raw: bytes) -> str:
-    if b"%" in raw or b"+" in raw or b"&" in raw:
-        return _percent(_decode_xml(raw))
-    return _ascii_or_utf8(raw)
 
 
 def _percent(text: str) -> str:
@@ -188,29 +159,10 @@ def _percent(text: str) -> str:
         raise ListingShapeError("a key is not UTF-8") from error
 
 
-def _decode_xml(raw: bytes) -> str:
-    text = _ascii_or_utf8(raw)
-    return _REFERENCE.sub(_referred, text) if "&" in text else text
-
-
-def _referred(match: re.Match[str]) -> str:
-    name = match[1]
-    if not name.startswith("#"):
-        return _ENTITIES.get(name, match[0])
-    return chr(int(name[2:], 16) if name[1] in "xX" else int(name[1:]))
-
-
-def _ascii_or_utf8(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise ListingShapeError("a key is not UTF-8") from error
-
-
-def _algorithms(raw: bytes) -> str | None:
-    if not raw:
-        return None
-    return ",".join(text.decode() for text in _ALGORITHM.findall(raw)) or None
+def _integer(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        _odd(f"`{text}` is not a {what}")
+    return int(text)
 
 
 def _instant(raw: bytes) -> datetime | None:

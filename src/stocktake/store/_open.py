@@ -11,6 +11,9 @@ from stocktake.store._port import Store
 from stocktake.store._retry import Retrier
 from stocktake.telemetry import Meter
 
+_LISTING_CONNECTIONS = 256
+"""Idle connections that are kept for listings, at least: a lister brings its own limit."""
+
 
 def open_store(
     options: S3StoreOptions = S3StoreOptions(),
@@ -34,8 +37,18 @@ def open_store(
     # the S3 client takes 0.3 s to import: commands that never talk to a store do not pay for it
     from stocktake.store._calls import S3Calls
     from stocktake.store._client import make_client
+    from stocktake.store._page_http import HttpLimits, PageHttp
+    from stocktake.store._page_requests import PageRequests
     from stocktake.store._s3 import S3Store
 
     meter = meter or Meter()
     retrier = Retrier(options.retry, clock or SystemClock(), dice, meter)
-    return S3Store(S3Calls(make_client(options, meter), options, retrier, meter))
+    opened = make_client(options, meter)
+    calls = S3Calls(opened.client, options, retrier, meter)
+    limits = HttpLimits(
+        options.connect_timeout_s,
+        options.read_timeout_s,
+        max(options.concurrency, _LISTING_CONNECTIONS),
+        opened.ca_bundle,
+    )
+    return S3Store(calls, PageRequests(calls, opened.credentials, PageHttp(limits)))

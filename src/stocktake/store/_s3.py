@@ -17,13 +17,11 @@ from stocktake.store._calls import S3Calls
 from stocktake.store._delete import delete_keys
 from stocktake.store._describe import read_description
 from stocktake.store._heads import head_of
-from stocktake.store._listing_xml import (
-    ListingShapeError,
-    listing_parameters,
-    parse_objects_page,
-    parse_versions_page,
-)
+from stocktake.store._key_pages import KeyPage
+from stocktake.store._listing_xml import ListingShapeError, listing_parameters
 from stocktake.store._multipart import S3Upload, begin_upload
+from stocktake.store._page_columns import parse_rows
+from stocktake.store._page_requests import PageRequests
 from stocktake.store._port import (
     ByteRange,
     ListPage,
@@ -39,9 +37,15 @@ from stocktake.store._write import put_object
 class S3Store:
     """One S3 endpoint with one identity. Safe to share between threads."""
 
-    def __init__(self, calls: S3Calls) -> None:
+    def __init__(self, calls: S3Calls, pages: PageRequests) -> None:
         self._calls = calls
+        self._pages = pages
         self._seen_buckets: set[str] = set()
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the store, to tell one from another."""
+        return self._calls.endpoint
 
     def head(self, bucket: str, key: str, *, version_id: str | None = None) -> ObjectHead:
         """What is known about one object, with its checksums."""
@@ -93,20 +97,31 @@ class S3Store:
 
     def list_page(self, query: ListQuery) -> ListPage:
         """One page of ListObjectsV2 or ListObjectVersions."""
-        if query.keys_max < 1:
-            raise UsageError(f"a page of {query.keys_max} keys is not possible")
+        _check_page_size(query)
         operation = "ListObjectVersions" if query.versions else "ListObjectsV2"
         call = self._calls.about(operation, query.bucket)
-        parse = parse_versions_page if query.versions else parse_objects_page
 
         def read(answer: dict[str, Any]) -> ListPage:
             try:
-                return parse(answer.get("RawBody", b""), query)
+                return parse_rows(answer.get("RawBody", b""), query)
             except ListingShapeError as error:
                 raise odd_answer_error(str(error), call) from error
 
         parameters = listing_parameters(query) | self._calls.payer
         return self._calls.retried(call, parameters, read)
+
+    def list_columns(self, query: ListQuery) -> KeyPage:
+        """The same page as Arrow columns, at a tenth of the CPU time."""
+        return self._calls.retrier.run(lambda _: self.list_columns_once(query))
+
+    def list_columns_once(self, query: ListQuery) -> KeyPage:
+        """As `list_columns`, but whatever fails is raised at once, also if it is `retryable`.
+
+        For callers that adapt to `ThrottledError` themselves. Such a failure is not counted as a
+        retry.
+        """
+        _check_page_size(query)
+        return self._pages.page(query)
 
     def put(
         self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
@@ -149,4 +164,10 @@ class S3Store:
 
     def close(self) -> None:
         """Give back connections."""
+        self._pages.close()
         self._calls.close()
+
+
+def _check_page_size(query: ListQuery) -> None:
+    if query.keys_max < 1:
+        raise UsageError(f"a page of {query.keys_max} keys is not possible")

@@ -11,12 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.store import ListQuery
-from stocktake.store._listing_xml import (
-    ListingShapeError,
-    listing_parameters,
-    parse_objects_page,
-    parse_versions_page,
-)
+from stocktake.store._listing_xml import ListingShapeError, listing_parameters
+from stocktake.store._page_columns import parse_rows
 
 QUERY = ListQuery("b")
 HEAD = "<Name>b</Name><Prefix></Prefix>"
@@ -51,7 +47,7 @@ def page(*parts: str, count: int | None = None, encoded: bool = True, truncated:
 
 @pytest.mark.parametrize("shuffled", [False, True], ids=["usual order", "another order"])
 def test_an_entry_gives_all_its_facts(shuffled):
-    [row] = parse_objects_page(page(entry("a%2Bb+c", shuffled=shuffled), count=1), QUERY).objects
+    [row] = parse_rows(page(entry("a%2Bb+c", shuffled=shuffled), count=1), QUERY).objects
     assert row.key == "a+b c"
     assert row.size_bytes == 5
     assert row.etag == "abc"
@@ -62,7 +58,7 @@ def test_an_entry_gives_all_its_facts(shuffled):
 
 def test_a_key_that_was_not_encoded_is_not_decoded():
     body = page(entry("a+b%20&amp;&lt;c&gt;"), encoded=False)
-    assert parse_objects_page(body, QUERY).objects[0].key == "a+b%20&<c>"
+    assert parse_rows(body, QUERY).objects[0].key == "a+b%20&<c>"
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -71,7 +67,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(keys=st.lists(_TEXT, max_size=5), shuffled=st.booleans())
 def test_any_key_survives_percent_encoding(keys, shuffled):
     body = page(*(entry(quote_plus(k, safe="/"), shuffled=shuffled) for k in keys), count=len(keys))
-    assert [row.key for row in parse_objects_page(body, QUERY).objects] == keys
+    assert [row.key for row in parse_rows(body, QUERY).objects] == keys
 
 
 @given(keys=st.lists(_TEXT.filter(lambda k: "\ufffe" not in k and "\uffff" not in k), max_size=5))
@@ -79,7 +75,7 @@ def test_keys_in_plain_xml_survive_with_control_characters_too(keys):
     """Unless private-use characters and control characters meet in one answer: then it says so."""
     body = page(*(entry(escape(k, {"\r": "&#13;"})) for k in keys), encoded=False)
     try:
-        rows = parse_objects_page(body, QUERY).objects
+        rows = parse_rows(body, QUERY).objects
     except ListingShapeError:
         assert any("\ue000" <= char <= "\ue01f" for key in keys for char in key)
         return
@@ -88,13 +84,13 @@ def test_keys_in_plain_xml_survive_with_control_characters_too(keys):
 
 def test_a_token_with_a_control_character_is_followed():
     for spelling in ("0\x1f", "0&#x1f;", "0&#31;"):
-        found = parse_objects_page(page(entry("a"), truncated=spelling), QUERY)
+        found = parse_rows(page(entry("a"), truncated=spelling), QUERY)
         assert found.next_token == "0\x1f"
 
 
 def test_prefixes_are_decoded_and_counted():
     common = "<CommonPrefixes><Prefix>a%20b/</Prefix></CommonPrefixes>"
-    found = parse_objects_page(page(entry("k"), common, count=2), QUERY)
+    found = parse_rows(page(entry("k"), common, count=2), QUERY)
     assert found.prefixes == ("a b/",)
 
 
@@ -118,12 +114,12 @@ def test_prefixes_are_decoded_and_counted():
 )
 def test_an_answer_that_is_no_listing_is_never_a_short_listing(body, reason):
     with pytest.raises(ListingShapeError, match=reason):
-        parse_objects_page(body, QUERY)
+        parse_rows(body, QUERY)
 
 
 def test_keys_outside_the_prefix_are_refused():
     with pytest.raises(ListingShapeError, match="outside the prefix"):
-        parse_objects_page(page(entry("a/1"), entry("b/1")), ListQuery("b", "a/"))
+        parse_rows(page(entry("a/1"), entry("b/1")), ListQuery("b", "a/"))
 
 
 VERSIONS = (
@@ -140,7 +136,7 @@ VERSIONS = (
 
 def test_versions_and_markers_come_in_the_order_of_the_answer():
     query = ListQuery("b", versions=True)
-    found = parse_versions_page(VERSIONS, query)
+    found = parse_rows(VERSIONS, query)
     marker, version = found.objects
     assert (marker.key, marker.size_bytes, marker.etag) == ("a b", None, None)
     assert (marker.is_delete_marker, marker.is_latest, marker.version_id) == (True, True, "v2")
