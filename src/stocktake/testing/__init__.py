@@ -28,6 +28,7 @@ from stocktake.testing._fault_actions import (
 from stocktake.testing._fault_proxy import Fault, FaultProxy
 from stocktake.testing._fault_store import FaultStore, Planned
 from stocktake.testing._key_shapes import KEY_SHAPES, key_shape
+from stocktake.testing._memory_sink import Effect, MemorySink
 from stocktake.testing._memory_source import MemoryPart, MemorySource
 from stocktake.testing._memory_store import MemoryStore
 from stocktake.testing._populate import populate
@@ -45,6 +46,7 @@ __all__ = [
     "Cut",
     "Delay",
     "DirectoryStore",
+    "Effect",
     "ExpectedDiff",
     "FakeS3",
     "Fault",
@@ -52,6 +54,7 @@ __all__ = [
     "FaultStore",
     "LostAnswer",
     "MemoryPart",
+    "MemorySink",
     "MemorySource",
     "MemoryStore",
     "ObjectChange",
