@@ -51,8 +51,8 @@ class Filters:
     """Which objects are loaded. Everything else is skipped, and `explain` says by which rule.
 
     Attributes:
-        include: Globs on the key below the source prefix (`*` stays in a folder, `**` does not);
-            empty is everything.
+        include: Globs on the key below the source prefix (`*` stays in a folder, `**` does not; a
+            glob without `/` is about the last name, in whatever folder); empty is everything.
         exclude: Globs that are left out.
         size_min_bytes: Smaller objects are skipped.
         size_max_bytes: Larger objects are skipped.

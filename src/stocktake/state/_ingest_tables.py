@@ -55,11 +55,12 @@ ingest_claims = Table(
     Column("seqs", LargeBinary, nullable=False),
     Column("files", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    Column("error", JSON),
     Column("created_at", String, nullable=False),
 )
 """Batches in somebody's hands. The id is the commit token; a batch whose lease ran out is claimed
 again whole, under the same id, with a higher fence. At once if its process is gone from this host,
-or if it was given back (`owner_pid` 0)."""
+or if it was given back (`owner_pid` 0). `error`: why the last load of the whole batch failed."""
 
 Index("ix_ingest_claims_ingestion", ingest_claims.c.ingestion_id)
 

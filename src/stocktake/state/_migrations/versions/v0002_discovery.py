@@ -148,6 +148,7 @@ def _create_ingest() -> None:
         sa.Column("seqs", sa.LargeBinary(), nullable=False),
         sa.Column("files", sa.Integer(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.JSON(), nullable=True),
         sa.Column("created_at", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["ingestion_id"], ["ingestions.id"]),
         sa.PrimaryKeyConstraint("id"),

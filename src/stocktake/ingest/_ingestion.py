@@ -1,0 +1,249 @@
+"""An ingestion, opened: discover, take batches, feed a sink, ask and correct.
+
+>>> ingestion = open_ingestion(catalog, store, "photos")
+>>> ingestion.discover()
+>>> for batch in ingestion.batches():
+...     with batch:                             # commits at the end of the block
+...         for item in batch.items:
+...             with batch.open(item) as body:  # exactly the version that was discovered
+...                 ...
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+from stocktake.catalog import Catalog, Feed, open_feed
+from stocktake.errors import DiscoveryRunningError, InvalidSettingError, StocktakeError
+from stocktake.ingest._batch import Batch
+from stocktake.ingest._claiming import Claimer
+from stocktake.ingest._discover import discover
+from stocktake.ingest._discover_job import DiscoveryReport
+from stocktake.ingest._heartbeat import Heartbeat
+from stocktake.ingest._ledger import Consumer
+from stocktake.ingest._reading import VersionReader
+from stocktake.ingest._registry import (
+    IngestionRow,
+    add_ingestion,
+    begin_after,
+    find_ingestion,
+    set_paused,
+)
+from stocktake.ingest._run import IngestResult, Loader
+from stocktake.ingest._sink import Sink
+from stocktake.ingest._spec import IngestionSpec
+from stocktake.store import Store
+from stocktake.telemetry import NoProgress, Progress
+
+POLL_S = 30.0
+_STEP_S = 0.2
+
+
+class Ingestion:
+    """One consumer of a feed. Safe to share between threads.
+
+    Attributes:
+        id: Its id.
+        spec: What its creator decided.
+        feed: What it reads.
+    """
+
+    def __init__(self, catalog: Catalog, store: Store | None, row: IngestionRow) -> None:
+        self._catalog = catalog
+        self._store = store
+        self.id = row.id
+        self.spec = row.spec
+        self.feed: Feed = open_feed(catalog, row.spec.source)
+        self._consumer = Consumer(row.id, row.spec, catalog.state)
+        self._claimer: Claimer | None = None
+        self._lock = threading.Lock()
+
+    def discover(
+        self, *, audit: bool = False, progress: Progress = NoProgress()
+    ) -> DiscoveryReport:
+        """Find out what is new, by the strategy of the ingestion; other consumers see it too.
+
+        An ingestion with `include_existing=False` begins when its first discovery has ended: what
+        the feed holds then was there before, and is not loaded.
+
+        Raises:
+            DiscoveryRunningError: Another process discovers this prefix.
+            StocktakeError: What listing met.
+        """
+        report = discover(
+            self._catalog, self._opened_store(), self.spec, audit=audit, progress=progress
+        )
+        begin_after(self._consumer, self.feed)
+        return report
+
+    def next_batch(self, worker: str | None = None) -> Batch | None:
+        """The next batch of objects; None if there is nothing to do now.
+
+        Abandoned batches come first, whole and under their own token, then items whose next
+        attempt is due, then what is new.
+        """
+        claimed = self._claims().next_claim(worker or _worker_name())
+        if claimed is None:
+            return None
+        return Batch(self._consumer, claimed, VersionReader(self._opened_store(), self.feed.bucket))
+
+    def batches(
+        self,
+        *,
+        worker: str | None = None,
+        follow: bool = False,
+        stop: threading.Event | None = None,
+        poll_s: float = POLL_S,
+    ) -> Iterator[Batch]:
+        """Batches until there are none; with `follow` it waits for more until `stop` is set.
+
+        Leases are renewed by a thread as long as the generator is open. When it is closed, batches
+        that are neither committed nor given back are given back. Discovers nothing.
+
+        Args:
+            worker: Who takes them, for people who look at the status.
+            follow: Wait for more.
+            stop: Ends the waiting, and the batches.
+            poll_s: How often to look for more.
+        """
+        stop = stop or threading.Event()
+        heartbeat = Heartbeat(self.spec.lease)
+        open_batches: list[Batch] = []
+        try:
+            while not stop.is_set():
+                batch = self.next_batch(worker)
+                if batch is not None:
+                    open_batches = [b for b in open_batches if b.outcome is None]
+                    open_batches.append(batch)
+                    heartbeat.add(batch)
+                    yield batch
+                    heartbeat.drop_finished()
+                elif not follow:
+                    return
+                else:
+                    self._wait(stop, poll_s)
+        finally:
+            heartbeat.stop()
+            for batch in open_batches:
+                batch.release()
+
+    def run(
+        self,
+        sink: Sink,
+        *,
+        workers: int = 1,
+        discover_first: bool = True,
+        follow: bool = False,
+        stop: threading.Event | None = None,
+        poll_s: float = POLL_S,
+        progress: Progress = NoProgress(),
+    ) -> IngestResult:
+        """Discover, and load into a sink until there is nothing left to do.
+
+        A discovery that somebody else makes at the moment is not waited for. A batch that was
+        abandoned is loaded only if the sink does not hold its token. A batch that fails as a whole
+        comes again later and does not stop the others. A sink, store or database that is away
+        does, except with `follow`, which goes on when it is back.
+
+        Args:
+            sink: Where batches go. It is not closed.
+            workers: Threads of this process. Others may run elsewhere at the same time.
+            discover_first: Discover before loading; with `follow` before every round.
+            follow: Go on until `stop` is set.
+            stop: When it is set, batches under way are finished and no more are taken.
+            poll_s: With `follow`: how often to discover.
+            progress: Told of every batch.
+
+        Raises:
+            StocktakeError: The sink, the store or the database is away; nothing is lost.
+        """
+        if workers < 1:
+            raise InvalidSettingError(f"{workers} workers cannot load anything")
+        stop = stop or threading.Event()
+        loader = Loader(self.next_batch, sink, Heartbeat(self.spec.lease), stop, progress=progress)
+        skipped = self._claims().skipped_files
+        try:
+            while True:
+                try:
+                    if discover_first:
+                        loader.result.discovered(self._discovered(progress))
+                    loader.drain(_worker_name(), workers)
+                except StocktakeError as error:
+                    if not (follow and error.retryable):
+                        raise
+                    loader.result.errors.append(error.message)
+                    progress.note(f"waiting: {error.message}")
+                if not follow or stop.is_set():
+                    break
+                self._wait(stop, poll_s)
+        finally:
+            loader.heartbeat.stop()
+        loader.result.skipped = self._claims().skipped_files - skipped
+        loader.result.stopped = stop.is_set()
+        return loader.result
+
+    def pause(self) -> None:
+        """Hand out no more batches, here or elsewhere, until `resume`."""
+        set_paused(self._consumer, paused=True)
+
+    def resume(self) -> None:
+        """Hand out batches again."""
+        set_paused(self._consumer, paused=False)
+
+    def _discovered(self, progress: Progress) -> DiscoveryReport | None:
+        try:
+            return self.discover(progress=progress)
+        except DiscoveryRunningError as error:
+            progress.note(f"not discovering: {error.message}")
+            return None
+
+    def _claims(self) -> Claimer:
+        with self._lock:
+            if self._claimer is None:
+                self._claimer = Claimer(self._consumer, self.feed)
+            return self._claimer
+
+    def _opened_store(self) -> Store:
+        if self._store is None:
+            raise InvalidSettingError("an ingestion that reads objects must be opened with a store")
+        return self._store
+
+    def _wait(self, stop: threading.Event, poll_s: float) -> None:
+        """Sleep until there may be more, in steps so short that a stop is noticed."""
+        clock = self._catalog.clock
+        next_at = self._claims().next_at()
+        left_s = poll_s
+        if next_at is not None:
+            left_s = min(poll_s, max(0.05, (next_at - clock.now()).total_seconds()))
+        while left_s > 0 and not stop.is_set():
+            clock.sleep(min(left_s, _STEP_S))
+            left_s -= _STEP_S
+
+
+def create_ingestion(
+    catalog: Catalog, spec: IngestionSpec, store: Store | None = None
+) -> Ingestion:
+    """A new ingestion, and the feed of its prefix if nobody discovered there before.
+
+    Raises:
+        InvalidSettingError: The specification cannot work.
+        IngestionExistsError: The name is taken.
+    """
+    feed = open_feed(catalog, spec.source)
+    return Ingestion(catalog, store, add_ingestion(catalog, spec, feed.id))
+
+
+def open_ingestion(catalog: Catalog, store: Store | None, name: str) -> Ingestion:
+    """The ingestion of that name. Without a store it answers questions but reads no objects.
+
+    Raises:
+        IngestionNotFoundError: There is none.
+    """
+    return Ingestion(catalog, store, find_ingestion(catalog, name))
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
