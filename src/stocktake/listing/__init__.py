@@ -4,6 +4,7 @@ In: a store and an address. Out: Arrow batches of the object record in key order
 becomes a snapshot. Never: reports, state, or a listing that is silently short or out of order.
 """
 
+from stocktake.listing._key_order import OrderVerdict, judge_order
 from stocktake.listing._lister import (
     ROWS_PER_BATCH,
     KeySpan,
@@ -14,6 +15,7 @@ from stocktake.listing._lister import (
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._range_lister import RangeLister, RangeOptions
 from stocktake.listing._source import ListSource
+from stocktake.listing._start_strategy import start_strategy
 from stocktake.listing._strategy import (
     GUARANTEES,
     Guarantees,
@@ -22,21 +24,34 @@ from stocktake.listing._strategy import (
     StrategyName,
     StrategyRun,
 )
+from stocktake.listing._strategy_settings import (
+    STRATEGY_SETTINGS,
+    SettingKind,
+    StrategySetting,
+    parse_settings,
+)
 
 __all__ = [
     "GUARANTEES",
     "ROWS_PER_BATCH",
+    "STRATEGY_SETTINGS",
     "Guarantees",
     "KeySpan",
     "ListSource",
     "Lister",
     "ListingJob",
     "ListingMetrics",
+    "OrderVerdict",
     "PagedLister",
     "Promise",
     "RangeLister",
     "RangeOptions",
+    "SettingKind",
     "StrategyName",
     "StrategyRun",
+    "StrategySetting",
+    "judge_order",
     "list_objects",
+    "parse_settings",
+    "start_strategy",
 ]

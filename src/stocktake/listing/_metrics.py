@@ -16,6 +16,7 @@ class ListingMetrics:
         changed: Known under another version, ETag, size or time.
         deleted: Known before and gone.
         late: New or changed, although a partial strategy had passed them by.
+        lateness_max_s: The longest time that a late object came after the strategy had passed it.
         calls: Requests by kind: `page`, `probe` (delimiter or speculation), `empty`, `versions`,
             `uploads`, `head`, `receive`.
         throttles: Answers that asked to slow down.
@@ -34,6 +35,7 @@ class ListingMetrics:
     changed: int = 0
     deleted: int = 0
     late: int = 0
+    lateness_max_s: float | None = None
     calls: dict[str, int] = field(default_factory=dict)
     throttles: int = 0
     retries: int = 0

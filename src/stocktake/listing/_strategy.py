@@ -17,7 +17,7 @@ import pyarrow as pa
 from stocktake.clock import Clock
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.model import S3Url
-from stocktake.store import Store
+from stocktake.store import Store, StoreProfile
 
 
 class StrategyName(StrEnum):
@@ -99,6 +99,7 @@ class ListingJob:
         split_keys: Sorted keys that cut what was last known into about equal pieces; may be empty.
         keys_expected: How many objects were last known; None if nothing is known.
         settings: The strategy's own settings, as its `parse_settings` gave them.
+        profile: What the store was found to do, if it was probed.
     """
 
     store: Store
@@ -108,6 +109,7 @@ class ListingJob:
     split_keys: tuple[str, ...] = ()
     keys_expected: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    profile: StoreProfile | None = None
 
 
 class StrategyRun(Protocol):
@@ -135,3 +137,7 @@ class StrategyRun(Protocol):
     @property
     def metrics(self) -> ListingMetrics:
         """Figures so far."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know, one sentence each. Only after `batches` has ended."""
