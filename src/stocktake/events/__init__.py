@@ -30,6 +30,8 @@ from stocktake.events._queue import EventQueue
 from stocktake.events._queue_check import QueueCheck, QueueProblem, check_queue
 from stocktake.events._records import Reason, Refusal
 from stocktake.events._sequencer import newer, sequencer_order
+from stocktake.events._webhook import Webhook
+from stocktake.events._webhook_http import WebhookLimits
 
 __all__ = [
     "Decoded",
@@ -48,6 +50,8 @@ __all__ = [
     "Reason",
     "Refusal",
     "Released",
+    "Webhook",
+    "WebhookLimits",
     "check_queue",
     "count_quarantined",
     "decode_message",
