@@ -14,7 +14,8 @@ from stocktake.listing._lister import (
 )
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._range_lister import RangeLister, RangeOptions
-from stocktake.listing._source import ListSource
+from stocktake.listing._slots import KeyBounds
+from stocktake.listing._source import InterruptedScan, ListSource
 from stocktake.listing._start_strategy import start_strategy
 from stocktake.listing._strategy import (
     GUARANTEES,
@@ -36,6 +37,8 @@ __all__ = [
     "ROWS_PER_BATCH",
     "STRATEGY_SETTINGS",
     "Guarantees",
+    "InterruptedScan",
+    "KeyBounds",
     "KeySpan",
     "ListSource",
     "Lister",
