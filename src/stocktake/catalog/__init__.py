@@ -24,6 +24,7 @@ from stocktake.catalog._import import (
     ImportResult,
     import_snapshot,
 )
+from stocktake.catalog._interrupted import interrupted_scan, take_up_scan
 from stocktake.catalog._query import PAGE_ROWS_MAX, Origin, Page, PageRequest
 from stocktake.catalog._query_duplicates import ALL_EVIDENCE, Evidence, find_duplicates
 from stocktake.catalog._query_folders import (
@@ -120,6 +121,7 @@ __all__ = [
     "folder_tree",
     "import_receipt",
     "import_snapshot",
+    "interrupted_scan",
     "keep_receipt",
     "keep_source_setting",
     "list_children",
@@ -140,6 +142,7 @@ __all__ = [
     "snapshot_json",
     "source_setting",
     "sweep",
+    "take_up_scan",
     "top_objects",
     "usage",
     "use_snapshot",

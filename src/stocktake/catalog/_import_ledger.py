@@ -130,6 +130,19 @@ def begin_import(
     )
 
 
+def finished_parts(
+    catalog: Catalog, import_id: str, folder: str, fingerprint: str
+) -> dict[int, PartRecord]:
+    """The finished parts of an import that have this fingerprint and whose files are there."""
+    with catalog.state.read() as connection:
+        rows = connection.execute(
+            select(import_parts)
+            .where(import_parts.c.import_id == import_id, import_parts.c.part_md5 == fingerprint)
+            .order_by(import_parts.c.part_index)
+        ).all()
+    return _still_there(catalog, folder, {row.part_index: _part_record(row) for row in rows})
+
+
 def fence_of(name: str) -> int:
     """The fence of the run that wrote an object file, 0 for any other file."""
     match = _FENCE.search(name)
@@ -297,7 +310,7 @@ def _take_over(
     ).all()
     again: Row[Any] | None = None
     for row in rows:
-        if row.state == _RUNNING and _is_alive(catalog, row):
+        if row.state == _RUNNING and is_alive(catalog, row):
             raise _running_error(header, row)
         if row.identity == header.identity and again is None:
             again = row
@@ -333,7 +346,8 @@ def _take_over(
     return mine
 
 
-def _is_alive(catalog: Catalog, row: Row[Any]) -> bool:
+def is_alive(catalog: Catalog, row: Row[Any]) -> bool:
+    """Is the process that runs this import still at work, as far as can be told?"""
     if row.owner_pid is not None and is_gone(row.owner_host, row.owner_pid):
         return False
     return row.lease_until is not None and parse_utc(row.lease_until) > catalog.clock.now()
