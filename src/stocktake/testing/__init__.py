@@ -6,7 +6,12 @@ any size. Never: a network address but 127.0.0.1; being imported by anything but
 
 from stocktake.testing._buckets import ExpectedDiff, SyntheticBucket, expected_diff
 from stocktake.testing._directories import DirectoryStore
-from stocktake.testing._emulators import start_fake_s3, start_ministack, start_moto
+from stocktake.testing._emulators import (
+    start_fake_s3,
+    start_ministack,
+    start_moto,
+    start_page_server,
+)
 from stocktake.testing._event_messages import (
     EVENT_ENVELOPES,
     ObjectChange,
@@ -31,6 +36,7 @@ from stocktake.testing._key_shapes import KEY_SHAPES, key_shape
 from stocktake.testing._memory_sink import Effect, MemorySink
 from stocktake.testing._memory_source import MemoryPart, MemorySource
 from stocktake.testing._memory_store import MemoryStore
+from stocktake.testing._page_server import KeyPages, PageDelays, PageServer
 from stocktake.testing._populate import populate
 from stocktake.testing._reports import ReportLook, ReportOrder, write_synthetic_report
 from stocktake.testing._rgw import install_rgw, start_rgw
@@ -52,12 +58,15 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "FaultStore",
+    "KeyPages",
     "LostAnswer",
     "MemoryPart",
     "MemorySink",
     "MemorySource",
     "MemoryStore",
     "ObjectChange",
+    "PageDelays",
+    "PageServer",
     "Planned",
     "Refuse",
     "ReportLook",
@@ -78,6 +87,7 @@ __all__ = [
     "start_fake_s3",
     "start_ministack",
     "start_moto",
+    "start_page_server",
     "start_rgw",
     "start_swift",
     "write_synthetic_report",

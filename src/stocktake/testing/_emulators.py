@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stocktake.errors import MissingExtraError
+from stocktake.testing._page_server import PageDelays
 from stocktake.testing._servers import (
     HOST,
     Credentials,
@@ -95,6 +96,36 @@ def start_fake_s3(
     server = Server("fake_s3", f"http://{HOST}:{port}", Credentials(), log_path)
     server.processes.append(process)
     return wait_until_up(server)
+
+
+def start_page_server(
+    root: Path, shape: str, count: int, *, seed: int = 0, delays: PageDelays = PageDelays()
+) -> Server:
+    """A server of listing pages as a process: `count` keys of a shape in every bucket.
+
+    Args:
+        root: Where its log goes.
+        shape: One of `KEY_SHAPES`.
+        count: How many keys; a million take about 300 MB there and 5 s to make.
+        seed: Chooses among sets of the same shape, as in `key_shape`.
+        delays: How long it takes to answer.
+
+    Raises:
+        ServerStartError: It does not come up.
+    """
+    port = free_port()
+    log_path = root / f"page_server_{port}.log"
+    command = [sys.executable, "-m", "stocktake.testing.page_server", "--port", str(port)]
+    command += ["--shape", shape, "--keys", str(count), "--seed", str(seed)]
+    command += ["--page-delay-ms", str(delays.page_s * 1000)]
+    command += ["--least-delay-ms", str(delays.least_s * 1000)]
+    command += ["--in-flight-max", str(delays.in_flight_max)]
+    command += ["--chunk-bytes", str(delays.chunk_bytes)]
+    process = spawn(command, log_path, plain_environment())
+    address = f"http://{HOST}:{port}"
+    return wait_until_up(
+        Server("page_server", address, Credentials(), log_path, processes=[process])
+    )
 
 
 def _need(module: str, extra: str) -> None:
