@@ -13,6 +13,7 @@ from stocktake.listing._lister import (
     list_objects,
 )
 from stocktake.listing._metrics import ListingMetrics
+from stocktake.listing._open_uploads import UploadWatermark, open_upload_watermark
 from stocktake.listing._range_lister import RangeLister, RangeOptions
 from stocktake.listing._slots import KeyBounds
 from stocktake.listing._source import InterruptedScan, ListSource
@@ -31,6 +32,7 @@ from stocktake.listing._strategy_settings import (
     StrategySetting,
     parse_settings,
 )
+from stocktake.listing._time_filter import TimeBoundary, TimeRules
 
 __all__ = [
     "GUARANTEES",
@@ -53,8 +55,12 @@ __all__ = [
     "StrategyName",
     "StrategyRun",
     "StrategySetting",
+    "TimeBoundary",
+    "TimeRules",
+    "UploadWatermark",
     "judge_order",
     "list_objects",
+    "open_upload_watermark",
     "parse_settings",
     "start_strategy",
 ]
