@@ -56,7 +56,7 @@ class Append:
     fresh_to: datetime | None = None
     base: NewBase | None = None
     missed: dict[str, int] = field(default_factory=dict)
-    settle: Callable[[Connection], None] | None = None
+    settle: Callable[[Connection], object] | None = None
 
 
 def append(catalog: Catalog, lease: FeedLease, change: Append) -> tuple[int, int] | None:

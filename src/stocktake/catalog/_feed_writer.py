@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,8 @@ from sqlalchemy import select
 
 from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._feed_append import Append, NewBase, append
+from stocktake.catalog._feed_event_rows import changes_of_events, event_rows, known_facts
+from stocktake.catalog._feed_events import Fact, fact_of
 from stocktake.catalog._feed_known import CLOCK_SKEW, REPORT_MARGIN, Knowledge, use_knowledge
 from stocktake.catalog._feed_lease import FeedLease, LostLease
 from stocktake.catalog._feed_segments import (
@@ -22,17 +24,29 @@ from stocktake.catalog._feed_segments import (
     carried_rows,
     segment_rows,
 )
+from stocktake.catalog._feed_sight import (
+    Look,
+    Sight,
+    aware_rows,
+    change_between,
+    fact_of_head,
+    known_rows,
+    look_at,
+    net_rows,
+    seen_fact,
+)
+from stocktake.catalog._feed_tally import Tally
 from stocktake.catalog._guard import check_feed_deletions
 from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import Snapshot, describe_snapshot
 from stocktake.catalog.engines._protocol import KNOWN, Witness
 from stocktake.errors import CoverageMismatchError
+from stocktake.events import ObjectEvent, drop_held
 from stocktake.faults import reached
 from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.model import S3Url, SourceKind
 from stocktake.state import feed_cursors
 
-CHANGED = ("new", "modified", "deleted")
 _EVENT_DELAY = timedelta(minutes=15)
 _MISSABLE = (
     StrategyName.INCREMENTAL_LEXICAL,
@@ -64,28 +78,6 @@ class Absorbed:
     deleted: int = 0
     late: int = 0
     missed: dict[str, int] = field(default_factory=dict)
-
-
-class _Tally:
-    def __init__(self, passed: dict[str, datetime]) -> None:
-        self.kinds = dict.fromkeys(CHANGED, 0)
-        self.late = 0
-        self.missed: dict[str, int] = {}
-        self._passed = passed
-
-    def add(self, net: pa.RecordBatch) -> pa.BooleanArray:
-        """Count changes; which of them are late."""
-        for kind in CHANGED:
-            self.kinds[kind] += pc.equal(net.column("verdict"), kind).true_count
-        late = pa.repeat(pa.scalar(value=False), net.num_rows)
-        for strategy, since in self._passed.items():
-            limit = pa.scalar(since.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
-            missed = pc.fill_null(pc.less(net.column("last_modified"), limit), fill_value=False)
-            if missed.true_count:
-                self.missed[strategy] = self.missed.get(strategy, 0) + missed.true_count
-                late = pc.or_(late, missed)
-        self.late += late.true_count
-        return late
 
 
 class FeedWriter:
@@ -137,8 +129,8 @@ class FeedWriter:
         """
         watch = _Watch(self._catalog, batches)
         with use_knowledge(self._catalog, self._lease.feed_id) as known:
-            tally = _Tally({})
-            with RowFile(self._catalog, self._new_path("changes"), SEGMENT) as file:
+            tally = Tally({})
+            with self._new_file(SEGMENT) as file:
                 for net in self._catalog.engine.observe(known.objects, watch):
                     self._add(file, net, tally, self.started_at)
         change = Append(
@@ -157,9 +149,13 @@ class FeedWriter:
         started_at: datetime,
         proves_complete: bool,
         metrics: ListingMetrics,
+        look: Look | None = None,
         accept_deletions: bool = False,
     ) -> Absorbed:
         """Append all that a snapshot says otherwise; it becomes the base of what is known.
+
+        What was learnt after a listing began, or after a report's stamp, is newer than it and
+        stays. A report that is older than the base changes nothing.
 
         Args:
             snapshot: A listing or report that covers the feed's prefix.
@@ -167,11 +163,13 @@ class FeedWriter:
             proves_complete: True for a finished listing of a consistent store: the claim moves to
                 `started_at`. A report never proves it.
             metrics: Of the run; what was found is added.
+            look: Asks the store about keys that only it can decide.
             accept_deletions: Also a mass deletion.
 
         Raises:
             CoverageMismatchError: It does not cover the prefix.
             ConfirmationNeededError: It looks like a mass deletion.
+            DiscoveryError: Keys must be looked at, and `look` is not given.
         """
         self._check_covers(snapshot)
         started_s = self._catalog.clock.monotonic_s()
@@ -179,32 +177,101 @@ class FeedWriter:
             use_snapshot(self._catalog, snapshot),
             use_knowledge(self._catalog, self._lease.feed_id) as known,
         ):
-            tally = _Tally(self._cutoffs(known) if proves_complete else {})
-            witness = self._witness(snapshot, started_at)
-            with (
-                RowFile(self._catalog, self._new_path("changes"), SEGMENT) as file,
-                RowFile(self._catalog, self._new_path("carried"), KNOWN) as carried,
-            ):
+            if known.base is not None and started_at < known.base.as_of:
+                return self._append(Append(None, 0, metrics), Tally({}))
+            tally = Tally(self._cutoffs(known) if proves_complete else {})
+            with self._new_file(SEGMENT) as file, self._new_file(KNOWN) as carried:
+                doubtful: list[pa.RecordBatch] = []
+                witness = self._witness(snapshot, started_at)
                 for net in self._catalog.engine.rescan(known.objects, snapshot.view, witness):
                     kept = pc.equal(net.column("verdict"), "carried")
                     carried.add(carried_rows(net.filter(kept), known.objects.base_seen))
-                    self._add(file, net.filter(pc.invert(kept)), tally, started_at)
+                    unsure = pc.equal(net.column("verdict"), "doubtful")
+                    doubtful.append(net.filter(unsure))
+                    rest = pc.invert(pc.or_(kept, unsure))
+                    self._add(file, net.filter(rest), tally, started_at)
+                self._settle_doubts(doubtful, known, look, (file, carried, tally, metrics))
                 if not accept_deletions:
                     check_feed_deletions(str(self._source), snapshot.objects, tally.kinds)
-        base = NewBase(snapshot, carried.path, started_at if proves_complete else None)
+        proven = proves_complete and snapshot.kind != SourceKind.AWS_INVENTORY
         change = Append(
             file.path,
             file.rows,
             self._measured(metrics, tally, started_s),
             fresh_to=started_at,
-            base=base,
+            base=NewBase(snapshot, carried.path, started_at if proven else None),
             missed=tally.missed,
         )
         return self._append(change, tally)
 
-    def _add(
-        self, file: RowFile, net: pa.RecordBatch, tally: _Tally, observed_at: datetime
+    def absorb_events(
+        self, events: Iterable[ObjectEvent], *, metrics: ListingMetrics, look: Look | None = None
+    ) -> Absorbed:
+        """Append what events tell and nobody had seen before; they are taken from hold with it.
+
+        Args:
+            events: Events on hold below the prefix, those of one key from old to new and together;
+                about 10,000 at a time. Others are left alone.
+            metrics: Of the run; what was found is added.
+            look: Asks the store about keys whose events do not say what is there.
+
+        Raises:
+            DiscoveryError: Keys must be looked at, and `look` is not given.
+        """
+        started_s = self._catalog.clock.monotonic_s()
+        taken = [event for event in events if self._is_ours(event)]
+        by_key: dict[str, list[ObjectEvent]] = {}
+        for event in taken:
+            by_key.setdefault(event.key, []).append(event)
+        with use_knowledge(self._catalog, self._lease.feed_id) as known:
+            facts = known_facts(self._catalog, known, by_key)
+        changes = changes_of_events(
+            facts, by_key, self._counted(look, metrics), self._catalog.clock
+        )
+        tally = Tally({})
+        with self._new_file(SEGMENT) as file:
+            for change in changes:
+                tally.kinds[change.kind] += 1
+            origin = (self._lease.strategy.value, self.run_id)
+            file.add(event_rows(changes, *origin))
+        happened = [event.occurred_at for event in taken if event.occurred_at is not None]
+        return self._append(
+            Append(
+                file.path,
+                file.rows,
+                self._measured(metrics, tally, started_s),
+                cursor={"events": self.cursor.get("events", 0) + len(taken)},
+                fresh_to=min(max(happened), self._catalog.clock.now()) if happened else None,
+                settle=lambda connection: drop_held(connection, taken),
+            ),
+            tally,
+        )
+
+    def _settle_doubts(
+        self,
+        doubtful: list[pa.RecordBatch],
+        known: Knowledge,
+        look: Look | None,
+        into: tuple[RowFile, RowFile, Tally, ListingMetrics],
     ) -> None:
+        """Ask the store about the keys of which the snapshot or what is known may be right."""
+        file, carried, tally, metrics = into
+        rows = [row for batch in doubtful for row in aware_rows(batch)]
+        at = self._catalog.clock.now()
+        found = look_at(self._counted(look, metrics), [row["key"] for row in rows])
+        changed, kept = [], []
+        for row in rows:
+            key = row["key"]
+            now = fact_of_head(found[key], at)
+            verdict = change_between(fact_of(row, Fact(present=False)), now)
+            if verdict is not None:
+                changed.append((key, verdict, found[key]))
+            if change_between(seen_fact(row), now) is not None:
+                kept.append((key, found[key]))
+        self._add(file, net_rows(changed), tally, at)
+        carried.add(known_rows(kept, at))
+
+    def _add(self, file: RowFile, net: pa.RecordBatch, tally: Tally, observed_at: datetime) -> None:
         self._lost.check()
         late = tally.add(net)
         file.add(
@@ -217,7 +284,7 @@ class FeedWriter:
             )
         )
 
-    def _append(self, change: Append, tally: _Tally) -> Absorbed:
+    def _append(self, change: Append, tally: Tally) -> Absorbed:
         reached("feed.segment-written")
         self._lost.check()
         numbers = append(self._catalog, self._lease, change)
@@ -226,7 +293,7 @@ class FeedWriter:
             self.run_id, first, last, **tally.kinds, late=tally.late, missed=tally.missed
         )
 
-    def _measured(self, metrics: ListingMetrics, tally: _Tally, started_s: float) -> ListingMetrics:
+    def _measured(self, metrics: ListingMetrics, tally: Tally, started_s: float) -> ListingMetrics:
         clock = self._catalog.clock
         metrics.new += tally.kinds["new"]
         metrics.changed += tally.kinds["modified"]
@@ -260,9 +327,24 @@ class FeedWriter:
             hint="list the prefix itself: stocktake scan",
         )
 
-    def _new_path(self, kind: str) -> str:
+    def _is_ours(self, event: ObjectEvent) -> bool:
+        return event.bucket == self._source.bucket and event.key.startswith(self._source.key)
+
+    def _counted(self, look: Look | None, metrics: ListingMetrics) -> Look | None:
+        """The same look, its requests counted."""
+        if look is None:
+            return None
+
+        def counted(keys: Sequence[str]) -> Iterable[Sight]:
+            metrics.calls["head"] = metrics.calls.get("head", 0) + len(keys)
+            return look(keys)
+
+        return counted
+
+    def _new_file(self, schema: pa.Schema) -> RowFile:
         self._files += 1
-        return f"{FEEDS_FOLDER}/{self._lease.feed_id}/{self.run_id}-{self._files}-{kind}.parquet"
+        name = f"{self.run_id}-{self._files}.parquet"
+        return RowFile(self._catalog, f"{FEEDS_FOLDER}/{self._lease.feed_id}/{name}", schema)
 
 
 class _Watch:
