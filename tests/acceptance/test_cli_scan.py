@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from datetime import UTC, datetime
+
 import pytest
-from acceptance_shell import Inside, help_of, members_in
+from acceptance_shell import Inside, Shell, help_of, members_in
 
 from stocktake.store import Store, open_store
 from stocktake.testing import FakeS3
+from stocktake.testing._blobs import BytesBlob
+from stocktake.testing._object_table import Version
 
 DAYS, PARTS = range(30), range(9)
 KEYS = {f"logs/2026/{day:02d}/part-{part}.json": day * part for day in DAYS for part in PARTS}
@@ -138,3 +143,20 @@ def test_a_missing_permission_is_named(fake, store, user):
     said = answer.json["error"]
     assert "s3:ListBucket" in said["message"] + said["hint"]
     assert user("snapshots", "--json").json["snapshots"] == []
+
+
+def test_a_killed_scan_goes_on_where_it_was(fake, user, tmp_path):
+    """LST-1: finished parts are not listed again; what it proves is that of the first instant."""
+    body, modified = BytesBlob(b"x"), datetime(2026, 11, 1, tzinfo=UTC)
+    table = fake.create_bucket("scan-many").table
+    table.load(Version(f"k{number:06d}", body, "e", modified) for number in range(260_000))
+    killed = Shell(tmp_path, user.environment)(
+        *("scan", "s3://scan-many", "--workers", "4"), STOCKTAKE_KILL_AT="import.part-recorded:2"
+    )
+    assert killed.code == -signal.SIGKILL
+    assert user("snapshots", "--json").json["snapshots"] == []
+    again = user("scan", "s3://scan-many", "--json")
+    assert again.code == 0, again
+    assert again.json["resumed_parts"] >= 1
+    assert again.json["stats"]["objects"] == 260_000
+    assert again.json["metrics"]["calls"]["page"] < 200

@@ -79,9 +79,9 @@ def serve(
 ) -> int:
     """Receive notifications by HTTP POST (MinIO, Ceph).
 
-    It serves until it is interrupted.     The variable STOCKTAKE_WEBHOOK_TOKEN holds what senders must present as `Authorization: Bearer`.
-    Without it, only this machine can send. It speaks plain HTTP: a reverse proxy does TLS. 200 is
-    answered when the events are in the control database.
+    It serves until it is interrupted. The variable STOCKTAKE_WEBHOOK_TOKEN holds what senders must
+    present as `Authorization: Bearer`. Without it, only this machine can send. It speaks plain
+    HTTP: a reverse proxy does TLS. 200 is answered when the events are in the control database.
 
     JSON: {url}, as soon as it listens.
     """

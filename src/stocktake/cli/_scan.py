@@ -48,6 +48,9 @@ def scan(
     accept_deletions: Annotated[
         bool, typer.Option("--accept-deletions", help="Many objects really are gone.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Do not go on with a scan that was interrupted.")
+    ] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Estimate from a few pages; keep nothing.")
     ] = False,
@@ -56,8 +59,10 @@ def scan(
 
     The answer is the same as that of an import: `ls`, `tree`, `diff` and `sql` work on it. The last
     snapshot of the same source tells where to cut the bucket into ranges of equal size. A scan that
-    was killed goes on with the ranges it has. If more than a tenth of the objects of the last
-    snapshot, or 10,000, are gone, it exits with 3 until --accept-deletions says that it is right.
+    was killed within the last day goes on where it was, and speaks of its first instant.
+
+    If more than a tenth of the objects of the last snapshot, or 10,000, are gone, it exits with 3
+    until --accept-deletions says that it is right.
 
     --sample looks at random places of the bucket and answers with an estimate of objects and bytes
     and how far off it may be (95 % interval).
@@ -73,6 +78,7 @@ def scan(
         max_age=max_age,
         workers=workers,
         accept_deletions=accept_deletions,
+        restart=restart,
         sample=sample,
     )
     return scan_bucket(run, request)

@@ -17,19 +17,22 @@ from stocktake.catalog import (
     keep_receipt,
     list_snapshots,
     sweep,
+    take_up_scan,
 )
 from stocktake.cli._metrics_text import show_metrics
 from stocktake.cli._receipt import Prices, Receipt, show_receipt
-from stocktake.cli._report_import import show_import
+from stocktake.cli._report_import import show_import, worker_count
 from stocktake.cli._run import Run
 from stocktake.cli._sources import about, source_text
 from stocktake.cli._text import duration_text, parse_duration, plural, size_text, time_text
 from stocktake.clock import format_utc
 from stocktake.listing import ListingMetrics, ListSource, RangeLister, RangeOptions
-from stocktake.model import S3Url
+from stocktake.model import S3Url, SourceKind
 from stocktake.telemetry import Meter
 
 _TEXT_WIDTH = 76
+_RESUME_WITHIN = timedelta(days=1)
+"""An older interrupted scan is begun anew: what it would prove is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class ScanRequest:
     workers: int | None = None
     accept_deletions: bool = False
     sample: bool = False
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,18 @@ def _scan(run: Run, catalog: Catalog, source: S3Url, request: ScanRequest) -> Sc
     wanted = RangeOptions(workers=request.workers) if request.workers else RangeOptions()
     lister = RangeLister(warm_options(catalog, source, wanted), clock=run.clock, meter=run.meter)
     listing = ListSource(store, source, versions=request.versions, clock=run.clock, lister=lister)
+    if not request.restart:
+        listing = take_up_scan(catalog, listing, younger_than=_RESUME_WITHIN)
     options = ImportOptions(
         accept_deletions=request.accept_deletions,
         deletion_margin=timedelta(),  # each page is exact when it is read
+        workers=worker_count(run),
     )
-    with run.watch() as progress:
-        result = import_snapshot(catalog, listing, options, progress=progress)
+    try:
+        with run.watch() as progress:
+            result = import_snapshot(catalog, listing, options, progress=progress)
+    finally:
+        listing.close()
     elapsed_s = run.clock.monotonic_s() - started_s
     metrics = finished_metrics(lister.metrics, result, run.meter, elapsed_s)
     receipt = Receipt.of(
@@ -131,10 +141,12 @@ def finished_metrics(
     )
 
 
-def claim_sentence(as_of: datetime) -> str:
-    """What a finished scan proves."""
+def claim_sentence(snapshot: Snapshot) -> str | None:
+    """What a finished scan proves; None for a report, which proves nothing."""
+    if snapshot.kind != SourceKind.LIST:
+        return None
     return (
-        f"complete through {format_utc(as_of)}: what was there then and had not been deleted when "
+        f"complete through {format_utc(snapshot.as_of)}: what was there then and had not been deleted when "
         "its page was read is in this snapshot"
     )
 
@@ -148,13 +160,13 @@ def _show(run: Run, snapshot: Snapshot, scanned: Scanned) -> None:
                 "snapshot": about(snapshot),
                 "reused": False,
                 "metrics": scanned.metrics.to_dict(),
-                "claim": claim_sentence(snapshot.as_of),
+                "claim": claim_sentence(snapshot),
                 "receipt": scanned.receipt,
             }
         )
         return
     show_import(run, result, source_text(snapshot), result.warnings, verb="scanned")
-    for line in textwrap.wrap(claim_sentence(snapshot.as_of), _TEXT_WIDTH):
+    for line in textwrap.wrap(claim_sentence(snapshot) or "", _TEXT_WIDTH):
         run.out.line(f"  {line}")
     show_metrics(run.out, scanned.metrics)
     show_receipt(run.out, scanned.receipt)
@@ -173,7 +185,7 @@ def _show_reused(run: Run, snapshot: Snapshot) -> int:
                 "snapshot": about(snapshot),
                 "reused": True,
                 "metrics": metrics.to_dict(),
-                "claim": claim_sentence(snapshot.as_of),
+                "claim": claim_sentence(snapshot),
                 "receipt": None,
             }
         )
