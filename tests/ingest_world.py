@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyroaring import BitMap64
 
-from stocktake.catalog import Catalog
+from stocktake.catalog import Catalog, Claim
 from stocktake.clock import FixedClock
 from stocktake.ingest import Ingestion, IngestionSpec, Item, Landed, OpenItems, create_ingestion
 from stocktake.model import FEED_CHANGE, S3Url
@@ -61,6 +61,9 @@ class FakeFeed:
     def rows_at(self, seqs: Iterable[int]) -> pa.Table:
         wanted = sorted(set(seqs))
         return pa.Table.from_pylist([self.rows[seq - 1] for seq in wanted], FEED_CHANGE)
+
+    def claim(self) -> Claim:
+        return Claim(NOW, 3, NOW)
 
     def history(self, key: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self.rows if row["key"] == key]

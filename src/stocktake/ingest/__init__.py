@@ -6,8 +6,10 @@ Never: a cursor past an unfinished item, bytes of another version than the one d
 """
 
 from stocktake.ingest._batch import Batch
+from stocktake.ingest._corrections import DeadItem
 from stocktake.ingest._discover import discover
 from stocktake.ingest._discover_job import DiscoveryReport
+from stocktake.ingest._explain import CommitFact, ExplainedChange, Explanation
 from stocktake.ingest._ingestion import Ingestion, create_ingestion, open_ingestion
 from stocktake.ingest._registry import IngestionRow, delete_ingestion, list_ingestions
 from stocktake.ingest._run import IngestResult
@@ -20,10 +22,15 @@ from stocktake.ingest._spec import (
     ItemState,
     OverwritePolicy,
 )
+from stocktake.ingest._status import ClaimStatus, IngestionStatus
 from stocktake.ingest.sinks import (
+    SINK_SETTINGS,
     CallableSink,
+    CommandInput,
+    CommandSink,
     CsvLook,
     CsvTypes,
+    Dataset,
     DuckDbSink,
     IcebergSink,
     LocalDataset,
@@ -31,23 +38,39 @@ from stocktake.ingest.sinks import (
     Reader,
     Reading,
     S3Dataset,
+    SinkCommand,
+    SinkKind,
+    SinkSetting,
+    check_sink,
+    describe_sink,
+    open_sink,
     per_item,
 )
 
 __all__ = [
+    "SINK_SETTINGS",
     "Batch",
     "BatchOrder",
     "CallableSink",
+    "ClaimStatus",
+    "CommandInput",
+    "CommandSink",
+    "CommitFact",
     "CsvLook",
     "CsvTypes",
+    "Dataset",
+    "DeadItem",
     "DiscoveryReport",
     "DuckDbSink",
+    "ExplainedChange",
+    "Explanation",
     "Filters",
     "IcebergSink",
     "IngestResult",
     "Ingestion",
     "IngestionRow",
     "IngestionSpec",
+    "IngestionStatus",
     "Item",
     "ItemState",
     "Landed",
@@ -60,10 +83,16 @@ __all__ = [
     "Reading",
     "S3Dataset",
     "Sink",
+    "SinkCommand",
+    "SinkKind",
+    "SinkSetting",
+    "check_sink",
     "create_ingestion",
     "delete_ingestion",
+    "describe_sink",
     "discover",
     "list_ingestions",
     "open_ingestion",
+    "open_sink",
     "per_item",
 ]

@@ -16,10 +16,10 @@ from stocktake.ingest._exceptions import (
     Trouble,
     attempts_within,
     due_retries,
-    is_not_loaded,
     next_retry_at,
     note_trouble,
 )
+from stocktake.ingest._facts import is_unloaded
 from stocktake.ingest._judge import Action, Judge, Verdict
 from stocktake.ingest._ledger import (
     ACTIVE,
@@ -67,13 +67,9 @@ class Claimer:
 
     def __init__(self, consumer: Consumer, feed: ChangeFeed) -> None:
         self._consumer = consumer
-        with looked_at(consumer) as here:
-            start_seq = here.start_seq
         self._feed = feed
         self._lock = threading.Lock()
-        self._rule = overwrite_rule(
-            consumer.spec, feed, start_seq, lambda seq: is_not_loaded(consumer, seq)
-        )
+        self._rule = overwrite_rule(consumer.spec, feed, lambda seq: is_unloaded(consumer, seq))
         self._window = Window(WindowSource(consumer.spec, feed, Judge(consumer.spec), self._rule))
         self.skipped_files = 0
 

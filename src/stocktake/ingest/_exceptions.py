@@ -117,7 +117,7 @@ def note_done(
 def reopen_rows(here: LockedConsumer, consumer: Consumer, seqs: BitMap64, reason: str) -> None:
     """Rows of numbers that are taken back: free again, with no attempts, their history kept."""
     now = sortable_utc(consumer.now())
-    for some in _chunks(list(seqs)):
+    for some in _chunks(sorted(attempts_within(here, seqs))):
         here.connection.execute(
             update(ingest_items)
             .where(*_these(here.id, some))
@@ -162,13 +162,6 @@ def attempts_within(here: LockedConsumer, seqs: BitMap64) -> dict[int, int]:
         )
     )
     return {row.seq: row.attempts for row in rows if row.seq in seqs}
-
-
-def is_not_loaded(consumer: Consumer, seq: int) -> bool:
-    """True if a settled number has a row that says it was settled without being loaded."""
-    with consumer.state.read() as connection:
-        rows = rows_of(connection, consumer.id, [seq])
-    return any(row.state in NOT_LOADED for row in rows)
 
 
 def rows_of(connection: Connection, ingestion_id: str, seqs: Sequence[int]) -> list[Row[Any]]:

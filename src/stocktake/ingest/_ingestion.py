@@ -14,14 +14,29 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from pyroaring import BitMap64
 
 from stocktake.catalog import Catalog, Feed, open_feed
 from stocktake.errors import DiscoveryRunningError, InvalidSettingError, StocktakeError
 from stocktake.ingest._batch import Batch
 from stocktake.ingest._claiming import Claimer
+from stocktake.ingest._corrections import (
+    DeadItem,
+    Range,
+    dead_items,
+    dead_seqs,
+    newest_of_keys,
+    open_seqs_of_key,
+    reopen,
+    rewound,
+    skip_seqs,
+)
 from stocktake.ingest._discover import discover
 from stocktake.ingest._discover_job import DiscoveryReport
+from stocktake.ingest._explain import Explanation, explain_key
 from stocktake.ingest._heartbeat import Heartbeat
 from stocktake.ingest._ledger import Consumer
 from stocktake.ingest._reading import VersionReader
@@ -35,6 +50,7 @@ from stocktake.ingest._registry import (
 from stocktake.ingest._run import IngestResult, Loader
 from stocktake.ingest._sink import Sink
 from stocktake.ingest._spec import IngestionSpec
+from stocktake.ingest._status import IngestionStatus, status_of
 from stocktake.store import Store
 from stocktake.telemetry import NoProgress, Progress
 
@@ -192,6 +208,84 @@ class Ingestion:
     def resume(self) -> None:
         """Hand out batches again."""
         set_paused(self._consumer, paused=False)
+
+    def status(self) -> IngestionStatus:
+        """What is left, in flight and wrong. Reads what is outstanding, up to 200,000 changes."""
+        return status_of(self._consumer, self.feed, self._claim())
+
+    def explain(self, key: str) -> Explanation:
+        """Why this key was loaded or not: who saw it, which rule, attempts, state, batch.
+
+        Raises:
+            ItemNotFoundError: It was never seen; the hint says more.
+        """
+        return explain_key(self._consumer, self.feed, key, self._claim())
+
+    def dead(self, limit: int | None = None) -> list[DeadItem]:
+        """What failed for the last time, in order of number."""
+        return dead_items(self._consumer, limit)
+
+    def replay(
+        self,
+        *,
+        dead: bool = False,
+        keys: Iterable[str] = (),
+        seqs: Iterable[int] = (),
+        prefix: str | None = None,
+    ) -> int:
+        """Load again; how many objects were taken back.
+
+        They come in new batches with new tokens. Filters and overwrite policy hold for them, and an
+        object that was replaced since is superseded. Batches in flight are not touched.
+
+        Args:
+            dead: Everything dead; with `prefix` only below it.
+            keys: The newest change of each of these keys.
+            seqs: These numbers.
+            prefix: Without `dead`: everything settled below it.
+
+        Raises:
+            ItemNotFoundError: A key was never seen.
+            InvalidSettingError: Nothing was named.
+        """
+        chosen = newest_of_keys(self.feed, keys) | BitMap64(seqs)
+        if dead:
+            chosen |= dead_seqs(self._consumer, prefix or "")
+        elif prefix is not None:
+            chosen |= rewound(self.feed, Range(prefix=prefix))
+        elif not chosen:
+            raise InvalidSettingError("a replay needs to know of what", hint="name dead, keys, ...")
+        return reopen(self._consumer, chosen, "replayed")
+
+    def rewind(
+        self, *, seq: int | None = None, time: datetime | None = None, prefix: str | None = None
+    ) -> int:
+        """Load again everything from a number or a time of discovery on, or below a prefix.
+
+        Conditions that are given together must all hold. How many objects were taken back. As with
+        `replay`, what is in flight is not touched, and sinks see new tokens.
+
+        Raises:
+            InvalidSettingError: No condition.
+        """
+        return reopen(self._consumer, rewound(self.feed, Range(seq, time, prefix)), "rewound")
+
+    def skip(self, *, keys: Iterable[str] = (), seqs: Iterable[int] = (), reason: str) -> int:
+        """Never load these: all changes of the keys so far, and these numbers; how many were open.
+
+        Raises:
+            ItemNotFoundError: A key was never seen, or a number never given out.
+            IngestError: A worker has one of them in its hands.
+        """
+        chosen = {*seqs, *(seq for key in keys for seq in open_seqs_of_key(self.feed, key))}
+        return skip_seqs(self._consumer, self.feed, sorted(chosen), reason)
+
+    def _claim(self) -> str:
+        claim = self.feed.claim()
+        every = self.spec.audit_every
+        if every is None or claim.complete_through is None:
+            return claim.sentence()
+        return claim.sentence(claim.complete_through + every)
 
     def _discovered(self, progress: Progress) -> DiscoveryReport | None:
         try:

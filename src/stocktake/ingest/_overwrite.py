@@ -25,15 +25,13 @@ class OverwriteRule(Protocol):
 
 
 NotLoaded = Callable[[int], bool]
-"""Knows of a settled number whether it is an exception: settled, but not loaded."""
+"""Knows of a settled number that the filters let through whether it was settled unloaded."""
 
 
-def overwrite_rule(
-    spec: IngestionSpec, feed: ChangeFeed, start_seq: int, not_loaded: NotLoaded
-) -> OverwriteRule:
+def overwrite_rule(spec: IngestionSpec, feed: ChangeFeed, not_loaded: NotLoaded) -> OverwriteRule:
     """The rule of that ingestion. It may read the feed: never ask it inside a transaction."""
     if spec.overwrite is OverwritePolicy.ONCE_PER_KEY:
-        return OncePerKey(Judge(spec), feed, start_seq, not_loaded)
+        return OncePerKey(Judge(spec), feed, not_loaded)
     if spec.overwrite is OverwritePolicy.LATEST_ONLY:
         return LatestOnly(feed)
     return EveryVersion()
@@ -57,12 +55,9 @@ class OncePerKey:
     before the ingestion's start. A key that was deleted and comes back is a new key.
     """
 
-    def __init__(
-        self, judge: Judge, feed: ChangeFeed, start_seq: int, not_loaded: NotLoaded
-    ) -> None:
+    def __init__(self, judge: Judge, feed: ChangeFeed, not_loaded: NotLoaded) -> None:
         self._judge = judge
         self._feed = feed
-        self._start_seq = start_seq
         self._not_loaded = not_loaded
 
     def verdicts(self, changes: list[Change], state: SeqState) -> Mapping[int, Verdict]:
@@ -80,7 +75,7 @@ class OncePerKey:
             earlier = change_of(row)
             if earlier.seq >= change.seq:
                 return None
-            if earlier.seq <= self._start_seq or earlier.is_deletion:
+            if earlier.is_deletion:
                 continue
             if self._judge.judge(earlier, _FAR_FUTURE_MS).action is not Action.LOAD:
                 continue
