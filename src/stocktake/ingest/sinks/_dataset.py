@@ -50,6 +50,9 @@ class Dataset(Protocol):
     def tail(self, name: str, size_bytes: int) -> bytes | None:
         """The last bytes of a file, all of them if it is shorter; None if it is not there."""
 
+    def close(self) -> None:
+        """Give back connections."""
+
 
 class LocalDataset:
     """A dataset in a directory: files are written beside, synced, and linked to their name."""
@@ -95,6 +98,9 @@ class LocalDataset:
             except FileNotFoundError:
                 return None
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
     def _place(self, part: Path, target: Path) -> None:
         try:
             target.hardlink_to(part)
@@ -133,7 +139,8 @@ class LocalDataset:
 class S3Dataset:
     """A dataset below a prefix: one PUT or one multipart upload per file, on condition."""
 
-    def __init__(self, store: Store, url: S3Url) -> None:
+    def __init__(self, store: Store, url: S3Url, *, owns_store: bool = False) -> None:
+        self._owned = store if owns_store else None
         self._store = store
         self._bucket = url.bucket
         self._prefix = f"{url.key.rstrip('/')}/" if url.key.strip("/") else ""
@@ -167,6 +174,11 @@ class S3Dataset:
                 return body.read()
         except ObjectNotFoundError:
             return None
+
+    def close(self) -> None:
+        """Close the store, if it is this dataset's own."""
+        if self._owned is not None:
+            self._owned.close()
 
 
 class _PartSink(RawIOBase):

@@ -75,7 +75,8 @@ class ParquetSink:
         return {landed.token: landed for landed in found if landed is not None}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Give back the dataset's connections."""
+        self._dataset.close()
 
     def _landed(self, name: str, consumer: str) -> Landed | None:
         tail = self._dataset.tail(name, _TAIL_BYTES)

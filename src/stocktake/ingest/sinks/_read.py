@@ -10,18 +10,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from stocktake.clock import Clock
-from stocktake.errors import (
-    AccessDeniedError,
-    ArchivedObjectError,
-    KmsAccessDeniedError,
-    ObjectNotFoundError,
-    PreconditionFailedError,
-    SinkError,
-    UnexpectedAnswerError,
-    UnreadableItemError,
-)
+from stocktake.errors import SinkError, UnreadableItemError
 from stocktake.ingest._sink import Item, OpenItems
 from stocktake.ingest.sinks._columns import ItemRows
+from stocktake.ingest.sinks._failures import OF_THE_OBJECT
 from stocktake.ingest.sinks._formats import CsvLook, Reader, parse_rows
 from stocktake.ingest.sinks._landing import KEY_COLUMN, SEQ_COLUMN
 
@@ -40,17 +32,6 @@ FILES: pa.Schema = pa.schema(
 """What the reader `files` makes: one row per change."""
 
 _RENEW_S = 5.0
-
-_OF_THE_OBJECT = (
-    AccessDeniedError,
-    ArchivedObjectError,
-    KmsAccessDeniedError,
-    ObjectNotFoundError,
-    PreconditionFailedError,
-    UnexpectedAnswerError,
-    UnreadableItemError,
-)
-"""Failures that say something about one object. All others are about the store: the batch waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +142,7 @@ def _fetched(batch: OpenItems, reading: Reading, clock: Clock) -> Iterator[ItemR
 def _result(batch: OpenItems, item: Item, future: Future[pa.Table | None]) -> pa.Table | None:
     try:
         return future.result()
-    except _OF_THE_OBJECT as error:
+    except OF_THE_OBJECT as error:
         batch.fail(item, error)
         return None
 
