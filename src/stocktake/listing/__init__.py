@@ -4,6 +4,8 @@ In: a store and an address. Out: Arrow batches of the object record in key order
 becomes a snapshot. Never: reports, state, or a listing that is silently short or out of order.
 """
 
+from stocktake.listing._advice import QUESTIONS, Advice, Answer, Question, advise, guarantee_rows
+from stocktake.listing._evidence import Evidence, History, PastRun, gather_evidence
 from stocktake.listing._key_order import OrderVerdict, judge_order
 from stocktake.listing._lister import (
     ROWS_PER_BATCH,
@@ -14,6 +16,7 @@ from stocktake.listing._lister import (
 )
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._open_uploads import UploadWatermark, open_upload_watermark
+from stocktake.listing._plan import Candidate, Plan, PlanNeeds, PlanPrices, plan_strategy
 from stocktake.listing._range_lister import RangeLister, RangeOptions
 from stocktake.listing._slots import KeyBounds
 from stocktake.listing._source import InterruptedScan, ListSource
@@ -36,9 +39,15 @@ from stocktake.listing._time_filter import TimeBoundary, TimeRules
 
 __all__ = [
     "GUARANTEES",
+    "QUESTIONS",
     "ROWS_PER_BATCH",
     "STRATEGY_SETTINGS",
+    "Advice",
+    "Answer",
+    "Candidate",
+    "Evidence",
     "Guarantees",
+    "History",
     "InterruptedScan",
     "KeyBounds",
     "KeySpan",
@@ -48,7 +57,12 @@ __all__ = [
     "ListingMetrics",
     "OrderVerdict",
     "PagedLister",
+    "PastRun",
+    "Plan",
+    "PlanNeeds",
+    "PlanPrices",
     "Promise",
+    "Question",
     "RangeLister",
     "RangeOptions",
     "SettingKind",
@@ -58,9 +72,13 @@ __all__ = [
     "TimeBoundary",
     "TimeRules",
     "UploadWatermark",
+    "advise",
+    "gather_evidence",
+    "guarantee_rows",
     "judge_order",
     "list_objects",
     "open_upload_watermark",
     "parse_settings",
+    "plan_strategy",
     "start_strategy",
 ]
