@@ -146,8 +146,8 @@ def claim_sentence(snapshot: Snapshot) -> str | None:
     if snapshot.kind != SourceKind.LIST:
         return None
     return (
-        f"complete through {format_utc(snapshot.as_of)}: what was there then and had not been deleted when "
-        "its page was read is in this snapshot"
+        f"complete through {format_utc(snapshot.as_of)}: what was there then and had not been "
+        "deleted when its page was read is in this snapshot"
     )
 
 

@@ -105,9 +105,10 @@ def duration_text(duration_s: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 object`, `2 objects`."""
+    """`1 object`, `2 objects`, `2 batches`."""
     if count != 1:
-        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+        ending = "es" if noun.endswith("ch") else "s"
+        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + ending
     return f"{count:,} {noun}"
 
 
