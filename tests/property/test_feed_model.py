@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ operations = st.one_of(
     st.tuples(st.just("delete"), key),
     st.tuples(st.just("wait"), seconds),
     st.tuples(st.just("see"), keys),
-    st.tuples(st.just("hear"), st.randoms(use_true_random=False), st.booleans(), st.booleans()),
+    st.tuples(st.just("hear"), st.integers(0, 10**6), st.booleans(), st.booleans()),
     st.tuples(st.just("lose")),
     st.tuples(st.just("scan-begin")),
     st.tuples(st.just("scan-read")),
@@ -91,7 +92,8 @@ class Play:
     def do_see(self, keys: list[str]) -> None:
         self.world.see(keys)
 
-    def do_hear(self, random: Any, shuffled: bool, twice: bool) -> None:
+    def do_hear(self, seed: int, shuffled: bool, twice: bool) -> None:
+        random = Random(seed)
         pending = self.world.pending
         if shuffled:
             random.shuffle(pending)
@@ -166,11 +168,24 @@ def check_audited(world: FeedWorld) -> None:
 
 
 @given(world=worlds, operations=st.lists(operations, max_size=16))
-@settings(
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_a_feed_tells_of_each_version_once_and_claims_nothing_false(
+    catalog: Catalog, world: dict[str, Any], operations: list[tuple[Any, ...]]
+) -> None:
+    play_through(catalog, world, operations)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@given(world=worlds, operations=st.lists(operations, max_size=40))
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+def test_a_feed_tells_of_each_version_once_in_long_plays(
+    catalog: Catalog, world: dict[str, Any], operations: list[tuple[Any, ...]]
+) -> None:
+    play_through(catalog, world, operations)
+
+
+def play_through(
     catalog: Catalog, world: dict[str, Any], operations: list[tuple[Any, ...]]
 ) -> None:
     watched = FeedWorld(catalog, f"bucket-{next(_BUCKETS)}", **world)

@@ -13,7 +13,9 @@ from stocktake.catalog._console import SqlResult, run_sql
 from stocktake.catalog._export import ExportFormat, folder_batches, object_batches, write_rows
 from stocktake.catalog._export_ncdu import write_ncdu
 from stocktake.catalog._feed import Feed, ListingRun, find_feed, list_feeds, open_feed
+from stocktake.catalog._feed_audits import AuditRecord
 from stocktake.catalog._feed_claim import Claim
+from stocktake.catalog._feed_sight import Sight
 from stocktake.catalog._feed_writer import Absorbed, FeedWriter
 from stocktake.catalog._files import CatalogFiles
 from stocktake.catalog._format import SnapshotManifest, SnapshotStats
@@ -77,6 +79,7 @@ __all__ = [
     "KEY_ENCODING",
     "PAGE_ROWS_MAX",
     "Absorbed",
+    "AuditRecord",
     "Catalog",
     "CatalogFiles",
     "ChildOrder",
@@ -101,6 +104,7 @@ __all__ = [
     "QueryLimits",
     "RetentionPlan",
     "RetentionPolicy",
+    "Sight",
     "Snapshot",
     "SnapshotManifest",
     "SnapshotStats",

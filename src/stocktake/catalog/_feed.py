@@ -19,8 +19,10 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._feed_audits import AuditRecord, audit_record
 from stocktake.catalog._feed_claim import Claim
-from stocktake.catalog._feed_lease import end_run, heartbeat, take_lease
+from stocktake.catalog._feed_known import read_cursor
+from stocktake.catalog._feed_lease import end_run, heartbeat, keep_reused, take_lease
 from stocktake.catalog._feed_segments import Segment, pick_rows, read_segment, rows_of_key
 from stocktake.catalog._feed_writer import FeedWriter
 from stocktake.clock import format_utc, parse_utc
@@ -142,6 +144,18 @@ class Feed:
         )
         with self._catalog.state.read() as connection:
             return [_run(row) for row in connection.execute(statement)]
+
+    def cursor(self, strategy: StrategyName) -> dict[str, Any]:
+        """What the last committed run of a strategy left; empty at first."""
+        return read_cursor(self._catalog, self.id, strategy)
+
+    def note_reuse(self, strategy: StrategyName, metrics: ListingMetrics) -> str:
+        """Keep a run that listed nothing, as another one was young enough; its id."""
+        return keep_reused(self._catalog, self.id, strategy, metrics)
+
+    def audit_record(self) -> dict[str, AuditRecord]:
+        """Partial strategy -> how its audits came out, over all full scans of the feed."""
+        return audit_record(self._catalog, self.id)
 
     @contextmanager
     def discovering(self, strategy: StrategyName) -> Iterator[FeedWriter]:

@@ -11,10 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._feed_lease import FINISHED
+from stocktake.catalog._feed_passed import WATCHED, Passed, unpack_cursor, unpack_passed
 from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import Snapshot, find_snapshot
 from stocktake.catalog.engines._protocol import FeedFile, KnownObjects
 from stocktake.clock import parse_utc
+from stocktake.listing import StrategyName
 from stocktake.model import SourceKind, unescape_key
 from stocktake.state import feed_cursors, feed_segments, feeds, listing_runs
 
@@ -34,15 +37,14 @@ class Knowledge:
         base: The base snapshot; None before the first.
         last_seq: The newest number.
         newest_file_at: When the newest segment after the base was appended; None without any.
-        passed: Partial strategy -> start of its last run: an object that was last modified before
-            that is one the strategy should have seen.
+        passed: Partial strategy -> how far it has come.
     """
 
     objects: KnownObjects
     base: Snapshot | None
     last_seq: int
     newest_file_at: datetime | None
-    passed: dict[str, datetime]
+    passed: dict[str, Passed]
 
 
 @contextmanager
@@ -79,6 +81,15 @@ def read_knowledge(catalog: Catalog, feed_id: str) -> Knowledge:
     return Knowledge(objects, base, row.last_seq, newest, passed)
 
 
+def read_cursor(catalog: Catalog, feed_id: str, strategy: StrategyName) -> dict[str, Any]:
+    """Where a strategy goes on in a feed; empty at first."""
+    statement = select(feed_cursors.c.cursor).where(
+        feed_cursors.c.feed_id == feed_id, feed_cursors.c.strategy == strategy.value
+    )
+    with catalog.state.read() as connection:
+        return unpack_cursor(connection.execute(statement).scalar())
+
+
 def seen_between(snapshot: Snapshot) -> tuple[datetime, datetime]:
     """Between which instants a snapshot's source looked at the bucket."""
     start = snapshot.as_of
@@ -93,19 +104,22 @@ def _file(catalog: Catalog, segment: Row[Any]) -> FeedFile:
     )
 
 
-def _passed(connection: Connection, feed_id: str) -> dict[str, datetime]:
-    """Start of the last finished run of every strategy that keeps a cursor."""
-    rows = connection.execute(
-        select(listing_runs.c.strategy, listing_runs.c.started_at)
-        .join(
-            feed_cursors,
-            (feed_cursors.c.feed_id == listing_runs.c.feed_id)
-            & (feed_cursors.c.strategy == listing_runs.c.strategy),
-        )
-        .where(listing_runs.c.feed_id == feed_id, listing_runs.c.state == "finished")
+def _passed(connection: Connection, feed_id: str) -> dict[str, Passed]:
+    """How far every partial strategy has come that ever ran here."""
+    cursors = connection.execute(
+        select(feed_cursors.c.strategy, feed_cursors.c.cursor)
+        .where(feed_cursors.c.feed_id == feed_id)
+        .where(feed_cursors.c.strategy.in_(WATCHED))
     ).all()
-    passed: dict[str, datetime] = {}
-    for row in rows:
-        started_at = parse_utc(row.started_at)
-        passed[row.strategy] = max(passed.get(row.strategy, started_at), started_at)
+    passed: dict[str, Passed] = {}
+    for row in cursors:
+        started_at = connection.execute(
+            select(listing_runs.c.started_at)
+            .where(listing_runs.c.feed_id == feed_id, listing_runs.c.strategy == row.strategy)
+            .where(listing_runs.c.state == FINISHED)
+            .order_by(listing_runs.c.id.desc())
+            .limit(1)
+        ).scalar()
+        if started_at is not None:
+            passed[row.strategy] = unpack_passed(row.cursor, row.strategy, parse_utc(started_at))
     return passed

@@ -22,7 +22,7 @@ from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._owners import host, is_gone
 from stocktake.clock import format_utc, parse_utc
 from stocktake.errors import DiscoveryRunningError, StateError, StocktakeError
-from stocktake.listing import StrategyName
+from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.model import display_key, new_id, unescape_key
 from stocktake.state import feeds, listing_runs
 
@@ -108,6 +108,30 @@ def take_lease(catalog: Catalog, feed_id: str, strategy: StrategyName) -> FeedLe
             )
         )
     return FeedLease(feed_id, run_id, strategy, now, row.fence + 1)
+
+
+def keep_reused(
+    catalog: Catalog, feed_id: str, strategy: StrategyName, metrics: ListingMetrics
+) -> str:
+    """Note a run that needed no listing; its id. Needs no lease."""
+    run_id = new_id("run", catalog.clock)
+    now = format_utc(catalog.clock.now())
+    with catalog.state.write() as connection:
+        row = connection.execute(select(feeds).where(feeds.c.id == feed_id)).one()
+        connection.execute(
+            insert(listing_runs).values(
+                id=run_id,
+                feed_id=feed_id,
+                bucket=row.bucket,
+                prefix=row.prefix,
+                strategy=strategy.value,
+                started_at=now,
+                finished_at=now,
+                state=REUSED,
+                metrics=metrics.to_dict(),
+            )
+        )
+    return run_id
 
 
 def hold(connection: Connection, catalog: Catalog, lease: FeedLease) -> Row[Any]:

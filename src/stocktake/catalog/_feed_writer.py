@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import select
 
 from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._feed_append import Append, NewBase, append
 from stocktake.catalog._feed_event_rows import changes_of_events, event_rows, known_facts
 from stocktake.catalog._feed_events import Fact, fact_of
-from stocktake.catalog._feed_known import CLOCK_SKEW, REPORT_MARGIN, Knowledge, use_knowledge
+from stocktake.catalog._feed_known import (
+    CLOCK_SKEW,
+    REPORT_MARGIN,
+    Knowledge,
+    read_cursor,
+    use_knowledge,
+)
 from stocktake.catalog._feed_lease import FeedLease, LostLease
+from stocktake.catalog._feed_passed import pack_cursor
 from stocktake.catalog._feed_segments import (
     FEEDS_FOLDER,
     SEGMENT,
@@ -43,16 +49,8 @@ from stocktake.catalog.engines._protocol import KNOWN, Witness
 from stocktake.errors import CoverageMismatchError
 from stocktake.events import ObjectEvent, drop_held
 from stocktake.faults import reached
-from stocktake.listing import ListingMetrics, StrategyName
+from stocktake.listing import ListingMetrics
 from stocktake.model import S3Url, SourceKind
-from stocktake.state import feed_cursors
-
-_EVENT_DELAY = timedelta(minutes=15)
-_MISSABLE = (
-    StrategyName.INCREMENTAL_LEXICAL,
-    StrategyName.PARTITIONED,
-    StrategyName.EVENT_DRIVEN,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +92,14 @@ class FeedWriter:
         self._lease = lease
         self._lost = lost
         self._files = 0
+        self._began_s = catalog.clock.monotonic_s()
         self.run_id = lease.run_id
         self.started_at = lease.started_at
 
     @property
     def cursor(self) -> dict[str, Any]:
         """What the last committed run of this strategy left; empty at first."""
-        statement = select(feed_cursors.c.cursor).where(
-            feed_cursors.c.feed_id == self._lease.feed_id,
-            feed_cursors.c.strategy == self._lease.strategy.value,
-        )
-        with self._catalog.state.read() as connection:
-            return dict(connection.execute(statement).scalar() or {})
+        return read_cursor(self._catalog, self._lease.feed_id, self._lease.strategy)
 
     def absorb(
         self,
@@ -114,6 +108,7 @@ class FeedWriter:
         cursor: dict[str, Any] | Callable[[], dict[str, Any]],
         metrics: ListingMetrics,
         fresh_to: datetime | None = None,
+        passed: Callable[[], Iterable[tuple[str, datetime]]] | None = None,
     ) -> Absorbed:
         """Append what a partial strategy saw and nobody had seen before; never a deletion.
 
@@ -122,22 +117,27 @@ class FeedWriter:
                 last one counts; keys outside the prefix do not.
             cursor: Where the strategy goes on from, kept in the same transaction; or what gives it,
                 asked when `batches` has ended.
-            metrics: Of the run; what was found is added.
+            metrics: Of the run; what was found is filled in.
             fresh_to: The newest instant that the observations speak of; default the run's start.
+            passed: Gives the keys that the strategy has passed (`StrategyRun.passed`): audits
+                measure by them how late an object came.
 
         Memory: the observations spill to disk; one range of the base.
         """
         watch = _Watch(self._catalog, batches)
         with use_knowledge(self._catalog, self._lease.feed_id) as known:
-            tally = Tally({})
+            tally = Tally()
             with self._new_file(SEGMENT) as file:
                 for net in self._catalog.engine.observe(known.objects, watch):
                     self._add(file, net, tally, self.started_at)
+        metrics.new = metrics.changed = 0  # a strategy counts what is new to itself
         change = Append(
             file.path,
             file.rows,
             self._measured(metrics, tally, watch.ended_s),
-            cursor=cursor() if callable(cursor) else cursor,
+            cursor=pack_cursor(
+                cursor() if callable(cursor) else cursor, passed() if passed else ()
+            ),
             fresh_to=fresh_to or self.started_at,
         )
         return self._append(change, tally)
@@ -151,6 +151,7 @@ class FeedWriter:
         metrics: ListingMetrics,
         look: Look | None = None,
         accept_deletions: bool = False,
+        cursor: dict[str, Any] | None = None,
     ) -> Absorbed:
         """Append all that a snapshot says otherwise; it becomes the base of what is known.
 
@@ -165,6 +166,8 @@ class FeedWriter:
             metrics: Of the run; what was found is added.
             look: Asks the store about keys that only it can decide.
             accept_deletions: Also a mass deletion.
+            cursor: Of the strategy, kept in the same transaction; for `incremental_time` with its
+                `watermark`.
 
         Raises:
             CoverageMismatchError: It does not cover the prefix.
@@ -178,8 +181,8 @@ class FeedWriter:
             use_knowledge(self._catalog, self._lease.feed_id) as known,
         ):
             if known.base is not None and started_at < known.base.as_of:
-                return self._append(Append(None, 0, metrics), Tally({}))
-            tally = Tally(self._cutoffs(known) if proves_complete else {})
+                return self._append(Append(None, 0, metrics), Tally())
+            tally = Tally(known.passed if proves_complete else {})
             with self._new_file(SEGMENT) as file, self._new_file(KNOWN) as carried:
                 doubtful: list[pa.RecordBatch] = []
                 witness = self._witness(snapshot, started_at)
@@ -198,6 +201,7 @@ class FeedWriter:
             file.path,
             file.rows,
             self._measured(metrics, tally, started_s),
+            cursor=None if cursor is None else pack_cursor(cursor, ()),
             fresh_to=started_at,
             base=NewBase(snapshot, carried.path, started_at if proven else None),
             missed=tally.missed,
@@ -205,7 +209,12 @@ class FeedWriter:
         return self._append(change, tally)
 
     def absorb_events(
-        self, events: Iterable[ObjectEvent], *, metrics: ListingMetrics, look: Look | None = None
+        self,
+        events: Iterable[ObjectEvent],
+        *,
+        metrics: ListingMetrics,
+        look: Look | None = None,
+        cursor: dict[str, Any] | None = None,
     ) -> Absorbed:
         """Append what events tell and nobody had seen before; they are taken from hold with it.
 
@@ -214,6 +223,7 @@ class FeedWriter:
                 about 10,000 at a time. Others are left alone.
             metrics: Of the run; what was found is added.
             look: Asks the store about keys whose events do not say what is there.
+            cursor: Of the receiver, kept in the same transaction; None leaves it.
 
         Raises:
             DiscoveryError: Keys must be looked at, and `look` is not given.
@@ -228,7 +238,7 @@ class FeedWriter:
         changes = changes_of_events(
             facts, by_key, self._counted(look, metrics), self._catalog.clock
         )
-        tally = Tally({})
+        tally = Tally()
         with self._new_file(SEGMENT) as file:
             for change in changes:
                 tally.kinds[change.kind] += 1
@@ -240,7 +250,7 @@ class FeedWriter:
                 file.path,
                 file.rows,
                 self._measured(metrics, tally, started_s),
-                cursor={"events": self.cursor.get("events", 0) + len(taken)},
+                cursor=pack_cursor(self.cursor if cursor is None else cursor, ()),
                 fresh_to=min(max(happened), self._catalog.clock.now()) if happened else None,
                 settle=lambda connection: drop_held(connection, taken),
             ),
@@ -294,12 +304,17 @@ class FeedWriter:
         )
 
     def _measured(self, metrics: ListingMetrics, tally: Tally, started_s: float) -> ListingMetrics:
-        clock = self._catalog.clock
+        now_s = self._catalog.clock.monotonic_s()
         metrics.new += tally.kinds["new"]
         metrics.changed += tally.kinds["modified"]
         metrics.deleted += tally.kinds["deleted"]
         metrics.late += tally.late
-        metrics.diff_s += clock.monotonic_s() - started_s
+        if tally.lateness is not None:
+            metrics.lateness_max_s = max(
+                metrics.lateness_max_s or 0.0, tally.lateness.total_seconds()
+            )
+        metrics.diff_s += now_s - started_s
+        metrics.wall_s = now_s - self._began_s
         return metrics
 
     def _witness(self, snapshot: Snapshot, started_at: datetime) -> Witness:
@@ -310,13 +325,6 @@ class FeedWriter:
             CLOCK_SKEW,
             REPORT_MARGIN if report else None,
         )
-
-    def _cutoffs(self, known: Knowledge) -> dict[str, datetime]:
-        """Of each partial strategy: an object older than that is one it should have seen."""
-        passed = {name: at for name, at in known.passed.items() if name in _MISSABLE}
-        if StrategyName.EVENT_DRIVEN in passed:
-            passed[StrategyName.EVENT_DRIVEN] -= _EVENT_DELAY
-        return passed
 
     def _check_covers(self, snapshot: Snapshot) -> None:
         prefix = snapshot.coverage.prefix

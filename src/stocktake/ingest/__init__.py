@@ -7,7 +7,7 @@ Never: a cursor past an unfinished item, bytes of another version than the one d
 
 from stocktake.ingest._batch import Batch
 from stocktake.ingest._corrections import DeadItem
-from stocktake.ingest._discover import discover
+from stocktake.ingest._discover import discover, next_audit
 from stocktake.ingest._discover_job import DiscoveryReport
 from stocktake.ingest._explain import CommitFact, ExplainedChange, Explanation
 from stocktake.ingest._ingestion import Ingestion, create_ingestion, open_ingestion
@@ -94,5 +94,6 @@ __all__ = [
     "list_ingestions",
     "open_ingestion",
     "open_sink",
+    "next_audit",
     "per_item",
 ]

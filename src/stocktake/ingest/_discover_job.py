@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, overload
 
 from stocktake.catalog import Absorbed, Catalog, Claim, Feed
+from stocktake.events import EventQueue
 from stocktake.ingest._spec import IngestionSpec
 from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.store import Store
@@ -14,13 +15,25 @@ from stocktake.telemetry import Progress
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryJob:
-    """One task of discovery."""
+    """One task of discovery.
+
+    Attributes:
+        catalog: Where the feed is kept.
+        store: Where the bucket is.
+        spec: Prefix, strategy and its settings.
+        feed: Of the prefix.
+        progress: Told what goes on.
+        accept_deletions: Also a mass deletion.
+        queue: Where events come from; None: those on hold, or the queue that the settings name.
+    """
 
     catalog: Catalog
     store: Store
     spec: IngestionSpec
     feed: Feed
     progress: Progress
+    accept_deletions: bool = False
+    queue: EventQueue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +94,30 @@ def report_of(
         absorbed.last_seq,
         missed=absorbed.missed,
         warnings=warnings,
+    )
+
+
+@overload
+def together(earlier: DiscoveryReport | None, later: DiscoveryReport) -> DiscoveryReport: ...
+
+
+@overload
+def together(
+    earlier: DiscoveryReport | None, later: DiscoveryReport | None
+) -> DiscoveryReport | None: ...
+
+
+def together(
+    earlier: DiscoveryReport | None, later: DiscoveryReport | None
+) -> DiscoveryReport | None:
+    """The later report, with the numbers, misses and warnings of both; None if there is none."""
+    if earlier is None or later is None:
+        return later or earlier
+    return replace(
+        later,
+        first_seq=earlier.first_seq or later.first_seq,
+        last_seq=later.last_seq or earlier.last_seq,
+        missed={**earlier.missed, **later.missed},
+        reused=earlier.reused and later.reused,
+        warnings=tuple(dict.fromkeys([*earlier.warnings, *later.warnings])),
     )

@@ -1,0 +1,77 @@
+"""What full scans said about the partial strategies that ran beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._feed_lease import FINISHED
+from stocktake.clock import parse_utc
+from stocktake.state import feed_cursors, listing_runs
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """How one strategy came out of its audits.
+
+    Attributes:
+        audits: Full scans since it first ran.
+        missed: Objects that it should have seen and had not, over all of them.
+        last_missed: In the newest of them.
+        last_missed_at: When it last missed any; None if never.
+        lateness_max_s: The longest time after its place was passed that an object appeared, over
+            the strategy's own runs and the audits; None if none was late.
+    """
+
+    audits: int
+    missed: int
+    last_missed: int
+    last_missed_at: datetime | None
+    lateness_max_s: float | None
+
+    @property
+    def trusted(self) -> bool:
+        """False if the newest audit found something that it had missed: it is to be demoted."""
+        return self.last_missed == 0
+
+
+def audit_record(catalog: Catalog, feed_id: str) -> dict[str, AuditRecord]:
+    """Strategy -> its record, for every strategy that keeps a cursor in the feed."""
+    runs = (
+        select(listing_runs)
+        .where(listing_runs.c.feed_id == feed_id, listing_runs.c.state == FINISHED)
+        .order_by(listing_runs.c.id)
+    )
+    with catalog.state.read() as connection:
+        cursors = select(feed_cursors.c.strategy).where(feed_cursors.c.feed_id == feed_id)
+        strategies = set(connection.execute(cursors).scalars())
+        rows = connection.execute(runs).all()
+    found: dict[str, AuditRecord] = {}
+    for strategy in sorted(strategies):
+        first = next((row.id for row in rows if row.strategy == strategy), None)
+        audits = [
+            row
+            for row in rows
+            if row.strategy in _FULL and strategy not in _FULL and first and row.id > first
+        ]
+        missing = [row for row in audits if (row.audit_missed or {}).get(strategy)]
+        lateness = [
+            late
+            for row in rows
+            if row.strategy == strategy or row in missing
+            if (late := (row.metrics or {}).get("lateness_max_s")) is not None
+        ]
+        found[strategy] = AuditRecord(
+            audits=len(audits),
+            missed=sum(row.audit_missed[strategy] for row in missing),
+            last_missed=(audits[-1].audit_missed or {}).get(strategy, 0) if audits else 0,
+            last_missed_at=parse_utc(missing[-1].started_at) if missing else None,
+            lateness_max_s=max(lateness, default=None),
+        )
+    return found
+
+
+_FULL = ("full", "incremental_time")
