@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
+from stocktake.listing._folder_names import FolderNames
 from stocktake.listing._range_hints import Hints
-from stocktake.listing._range_keys import KeySpace, common_length, middle_key
+from stocktake.listing._range_keys import KeySpace, Ruler, common_length, middle_key
 from stocktake.listing._range_state import KeyRange, PageKeys
 from stocktake.model import successor
 
 _SAMPLES_FIRST, _SAMPLES_LATER = 16, 2
 _PAGES_FIRST = 64
 _PROBE_PAGES_MIN = 6
+_ROWS_MAX = 1e12
+_UNLEARNED_MAX = 2_000
 
 
 class Cuts:
@@ -26,7 +29,11 @@ class Cuts:
         self._space = KeySpace(prefix)
         self._pages = 0
         self._points: list[str] = []  # sorted; below each there is at least one key
-        self._probed: set[str] = set()
+        self._probed: dict[str, bool] = {}  # folder -> are all its subfolders known?
+        self._names = FolderNames(prefix)
+        self._unlearned: deque[str] = deque(maxlen=_UNLEARNED_MAX)
+        self._beyond_steps = 0
+        self._beyond_tried: set[str] = set()
         self._depth_probes: Counter[int] = Counter()
         self._depth_points: Counter[int] = Counter()
 
@@ -36,14 +43,16 @@ class Cuts:
         samples = _SAMPLES_FIRST if self._pages <= _PAGES_FIRST else _SAMPLES_LATER
         count = len(keys)
         rows = {count * index // samples for index in range(samples)} | {count - 1}
-        self._space.learn(keys.key(row) for row in sorted(rows))
+        self._unlearned.extend(keys.key(row) for row in sorted(rows))
 
-    def add_points(self, folder: str, prefixes: Sequence[str]) -> None:
+    def add_points(self, folder: str, prefixes: Sequence[str], *, complete: bool) -> None:
         """A probe of a folder showed these subfolders."""
+        self._probed[folder] = complete
         depth = folder.count("/", len(self._prefix))
         self._depth_points[depth] += len(prefixes)
         # a range that begins at a folder must begin before its first key
         self._points = sorted({*self._points, *(prefix[:-1] for prefix in prefixes)})
+        self._names.learn(prefixes)
 
     def estimate(self, one: KeyRange) -> float:
         """About how many rows are left in a range of which a page was read."""
@@ -52,11 +61,36 @@ class Cuts:
         cells = self._hints.count(one.after, one.through)
         if cells:
             return self._hints.rows(cells)
-        ruler = self._space.ruler(one.first, one.after, one.through)
+        ruler = self._ruler(one)
         here = ruler.number(one.after)
         span = max(here - ruler.number(one.first), 1)
-        guess = one.page_rows * (ruler.number(one.through) - here) / span
-        return max(guess, float(min(one.rows, 4 * self._page_rows)))
+        guess = one.page_rows * (ruler.number(self._end(one)) - here) / span
+        guess = max(guess, float(min(one.serial_rows, 4 * self._page_rows)))
+        return min(guess + self._in_folders_ahead(one, guess), _ROWS_MAX)
+
+    def _in_folders_ahead(self, one: KeyRange, rows: float) -> float:
+        """About how many rows are in folders to come, if each is like the current one."""
+        shared = one.after[: common_length(one.first or "", one.after)].count(
+            "/", len(self._prefix)
+        )
+        size, total = rows + self._page_rows, 0.0
+        levels = list(self._names.ahead(one.after, one.through))[:shared]
+        for depth in range(len(levels) - 1, -1, -1):
+            total += len(levels[depth][1]) * size
+            size *= max(self._names.count(depth), 1)
+        return total
+
+    def beyond(self, one: KeyRange) -> str | None:
+        """A key far behind an open range, if nobody looked there yet."""
+        self._learn_now()
+        key = self._space.beyond(self._beyond_steps)
+        if key is None or key <= one.after or key in self._beyond_tried:
+            return None
+        if one.through is not None and key >= one.through:
+            return None
+        self._beyond_tried.add(key)
+        self._beyond_steps += 1
+        return key
 
     def probe(self, one: KeyRange, rows: float) -> tuple[str, str] | None:
         """A folder whose subfolders are worth a call, and the key to begin after."""
@@ -71,7 +105,7 @@ class Cuts:
             useless = self._depth_probes[depth] and not self._depth_points[depth]
             within = one.through is None or (beyond is not None and beyond < one.through)
             if folder not in self._probed and within and not useless and beyond is not None:
-                self._probed.add(folder)
+                self._probed[folder] = False
                 self._depth_probes[depth] += 1
                 return folder, beyond
             folder = one.after[: slash + 1]
@@ -85,20 +119,58 @@ class Cuts:
             stop = len(known) if one.through is None else bisect_left(known, one.through)
             if start < stop:
                 return known[(start + stop) // 2]
+        self._learn_now()
+        for folder, ahead in self._names.ahead(one.after, one.through):
+            if ahead:
+                return folder + ahead[len(ahead) // 2]
         guess = self._interpolate(one)
         if guess is not None and one.after < guess and (one.through is None or guess < one.through):
             return guess
         return middle_key(one.after, one.through, self._prefix)
 
     def _interpolate(self, one: KeyRange) -> str | None:
-        assert one.first is not None
-        ruler = self._space.ruler(one.first, one.after, one.through)
+        ruler = self._ruler(one)
         here = ruler.number(one.after)
-        span = max(here - ruler.number(one.first), 1)
-        left = ruler.number(one.through) - here
+        span = max(here - ruler.number(one.first or ""), 1)
+        left = ruler.number(self._end(one)) - here
         if left < 2:
             return None
         step = left // 2
         if one.open_end:
             step = min(step, int(one.reach_rows * span / max(one.page_rows, 1)))
         return ruler.key(here + max(step, 1))
+
+    def _ruler(self, one: KeyRange) -> Ruler:
+        self._learn_now()
+        return self._space.ruler(
+            one.first or one.after, one.after, self._end(one), wide=one.open_end
+        )
+
+    def _end(self, one: KeyRange) -> str | None:
+        """Where the keys end that are like the last one read, at most the end of the range.
+
+        Of a folder whose subfolders are all known, nothing lies behind the current one but those.
+        """
+        end = one.through
+        quiet = {
+            folder
+            for depth, (folder, ahead) in enumerate(self._names.ahead(one.after, end))
+            if not ahead and self._names.is_settled(depth)
+        }
+        slash = one.after.find("/", len(self._prefix))
+        folder = self._prefix
+        while slash >= 0:
+            child = one.after[: slash + 1]
+            if self._probed.get(folder) or folder in quiet:
+                beyond = successor(child)
+                if beyond is not None and (end is None or beyond < end):
+                    end = beyond
+            folder = child
+            slash = one.after.find("/", slash + 1)
+        return end
+
+    def _learn_now(self) -> None:
+        if self._unlearned:
+            self._space.learn(self._unlearned)
+            self._names.learn(self._unlearned)
+            self._unlearned.clear()

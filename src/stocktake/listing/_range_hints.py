@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 _DRIFT = 0.03
 _FILLED = 0.9
+_FILLED_LEAST = 0.8
 _PAGES_MAX = 8
 
 
@@ -63,9 +64,10 @@ class Hints:
         """
         cell_pages = max(self.rows(1) / self._page_rows, 1e-6)
         share = cells_left * cell_pages / (2 * self._workers)
-        pages_max = max(1, min(_PAGES_MAX, int(share)))
         best, best_filled = 1, 0.0
-        for pages in range(1, pages_max + 1):
+        for pages in range(1, _PAGES_MAX + 1):
+            if pages > share and best_filled >= _FILLED_LEAST:
+                break
             cells = max(1, int(pages / (cell_pages * (1 + _DRIFT))))
             filled = cells * cell_pages / math.ceil(cells * cell_pages * (1 + _DRIFT))
             if filled > best_filled + 0.005:

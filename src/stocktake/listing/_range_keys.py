@@ -30,57 +30,105 @@ Place = tuple[int, int]
 class KeySpace:
     """What characters occur where, learned from keys.
 
-    Numbers are only comparable within one `Ruler`, which is made for one place in the key space.
+    An alphabet is narrow (what was seen, and the rest of its kind once a few were seen) or wide
+    (always with the rest of its kind): narrow where both ends of a range are known, wide where
+    names may go on growing.
     """
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
         self._seen: dict[Place, set[str]] = {}
         self._blocks: dict[int, set[str]] = {}
-        self._alphabets: dict[Place, str] = {}
+        self._narrow: dict[Place, str] = {}
+        self._wide: dict[Place, str] = {}
+        self._stem: str | None = None
 
     def learn(self, keys: Iterable[str]) -> None:
         """Take note of the characters of some keys."""
         for key in keys:
+            if self._stem is None:
+                self._stem = key
+            elif not key.startswith(self._stem):
+                self._stem = key[: common_length(self._stem, key)]
             depth, offset = 0, 0
             for char in key[len(self._prefix) :]:
-                seen = self._seen.setdefault((depth, offset), set())
+                place = (depth, offset)
+                seen = self._seen.get(place)
+                if seen is None:
+                    seen = self._seen[place] = set()
                 if char not in seen:
-                    seen.add(char)
-                    self._alphabets.clear()
-                    if char > "\x7f":
-                        self._blocks.setdefault(ord(char) >> _BLOCK_BITS, set()).add(char)
-                depth, offset = (depth + 1, 0) if char == "/" else (depth, offset + 1)
+                    self._note(place, seen, char)
+                if char == "/":
+                    depth, offset = depth + 1, 0
+                else:
+                    offset += 1
 
-    def alphabet(self, place: Place) -> str:
-        """The characters that are likely at a place, sorted: those seen and their kind."""
-        known = self._alphabets.get(place)
+    def _note(self, place: Place, seen: set[str], char: str) -> None:
+        seen.add(char)
+        self._narrow.pop(place, None)
+        self._wide.pop(place, None)
+        if char > "\x7f":
+            block = self._blocks.setdefault(_block(char), set())
+            if char not in block:
+                block.add(char)
+                self._narrow.clear()
+                self._wide.clear()
+
+    def narrow(self, place: Place) -> str:
+        """The characters that are known at a place, sorted."""
+        known = self._narrow.get(place)
         if known is None:
-            known = self._alphabets[place] = self._expand(self._seen.get(place, set()))
+            known = self._narrow[place] = self._expand(self._seen.get(place, set()), 3, 6)
         return known
 
-    def _expand(self, seen: set[str]) -> str:
-        """The seen characters and the rest of their class: who saw 3 and 7 will see 5."""
+    def wide(self, place: Place) -> str:
+        """The characters that are likely at a place, sorted: who saw 3 will see 5."""
+        known = self._wide.get(place)
+        if known is None:
+            known = self._wide[place] = self._expand(self._seen.get(place, set()), 1, 2)
+        return known
+
+    def _expand(self, seen: set[str], digits_min: int, letters_min: int) -> str:
         chars = set(seen)
-        if len(seen) > 1 or seen & _DIGIT_SET:
-            if seen & _DIGIT_SET:
-                chars |= _DIGIT_SET
-            lower, upper = seen & _LOWER_SET, seen & _UPPER_SET
-            if lower:
-                chars |= _HEX_SET if lower <= _HEX_SET and seen & _DIGIT_SET else _LOWER_SET
-            if upper:
-                chars |= _UPPER_SET
+        digits, lower, upper = seen & _DIGIT_SET, seen & _LOWER_SET, seen & _UPPER_SET
+        if len(digits) >= digits_min:
+            chars |= _DIGIT_SET
+        hexadecimal = bool(digits) and lower <= _HEX_SET
+        if lower and (len(lower) >= letters_min or hexadecimal):
+            chars |= _HEX_SET if hexadecimal else _LOWER_SET
+        if len(upper) >= letters_min:
+            chars |= _UPPER_SET
         for char in seen:
             if char > "\x7f":
-                chars |= self._blocks[ord(char) >> _BLOCK_BITS]
+                chars |= self._blocks[_block(char)]
         return "".join(sorted(chars))
 
-    def ruler(self, first: str, last: str, end: str | None) -> Ruler:
+    def beyond(self, step: int) -> str | None:
+        """A key behind all that look like those seen: is there anything? Farther for more steps."""
+        if self._stem is None:
+            return None
+        place = next(iter(self._places(self._stem, len(self._stem), len(self._stem) + 1)))
+        seen = self.wide(place)
+        point = ord(seen[-1]) if seen else 0x7F
+        if step or point > 0x7F:
+            point = (point | 0x7F) + (0x80 << step) - 0x80
+        following = _not_surrogate(point + 1)
+        return self._stem + chr(following) if following <= _LAST_POINT else None
+
+    def ruler(self, first: str, last: str, end: str | None, *, wide: bool = True) -> Ruler:
         """A measure of the keys from `first` over `last` up to `end` (None: no bound)."""
         shared = common_length(first, last)
-        start = min(shared, common_length(last, end) if end is not None else len(self._prefix))
-        stop = min(shared + _TAIL_PLACES, start + _PLACES_MAX)
-        return Ruler(last[:start], [self.alphabet(p) for p in self._places(last, start, stop)])
+        parting = common_length(last, end) if end is not None else len(self._prefix)
+        start = min(shared, parting)
+        stop = min(max(shared + _TAIL_PLACES, start + 1), start + _PLACES_MAX)
+        places = list(self._places(last, start, stop))
+        chosen = self.wide if wide else self.narrow
+        alphabets = [chosen(place) for place in places]
+        if not wide and end is not None and start == parting < min(len(last), len(end)):
+            low, high = last[parting], end[parting]
+            if not any(low < char < high for char in alphabets[0]):
+                alphabets[0] = self.wide(places[0])
+        return Ruler(last[:start], alphabets)
 
     def _places(self, key: str, start: int, stop: int) -> Iterable[Place]:
         base = len(self._prefix)
@@ -93,6 +141,16 @@ class KeySpace:
                 depth, offset = depth + 1, 0
             else:
                 offset += 1
+
+
+def _block(char: str) -> int:
+    """Characters of one kind, roughly a script: who uses one of them uses others."""
+    point = ord(char)
+    if 0x2E80 <= point <= 0x9FFF:
+        return -1  # Chinese and Japanese
+    if 0xAC00 <= point <= 0xD7AF:
+        return -2  # Korean
+    return point >> _BLOCK_BITS
 
 
 class Ruler:

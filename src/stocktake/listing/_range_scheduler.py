@@ -21,6 +21,12 @@ from stocktake.listing._range_state import CallKind, KeyRange, ListRequest, Page
 _SERIAL_PAGES = 10
 """Up to here at most one call may be wasted: a small bucket costs what a serial listing costs."""
 
+_START_PAGES = 32
+"""So many pages more allow one useless call each: to find out where everything is."""
+
+_WARM_SPECULATION = 0.1
+"""Useless calls for each useful one where hints say nothing: behind the last, or after a change."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
@@ -74,7 +80,8 @@ class RangeScheduler:
         self._ranges = [KeyRange(plan.after, plan.before)]
         self._page_bytes = 0  # the largest page so far
         self._probes = 0  # under way
-        self._hinted: dict[KeyRange, int] = {}  # cells that a range was cut with
+        self._hinted: dict[KeyRange, tuple[int, int]] = {}  # cells of a range, rows before them
+        self._hinted_waste = 0.0
 
     # --- asked by the driver -----------------------------------------------------------------
 
@@ -91,6 +98,8 @@ class RangeScheduler:
     def next_request(self) -> ListRequest | None:
         """What to ask next. None: nothing, until an answer comes or rows are taken."""
         if self.under_way >= self.concurrency.limit:
+            return None
+        if self.done:
             return None
         request = self._waiting_page() or self._speculative()
         if request is not None:
@@ -121,12 +130,13 @@ class RangeScheduler:
         if request.delimiter:
             self._probes -= 1
             self.calls[CallKind.PROBE] += 1
-            self._cuts.add_points(request.prefix, answer.prefixes)
+            self._cuts.add_points(request.prefix, answer.prefixes, complete=not answer.truncated)
             self._forget_estimates()
             return
         target = request.key_range
         target.busy = False
         target.failures = 0
+        target.calls += 1
         kept = self._keep(target, answer)
         self.calls[CallKind.PAGE if kept else CallKind.EMPTY] += 1
 
@@ -195,6 +205,7 @@ class RangeScheduler:
             target.first = keys.key(start)
             target.page_rows = stop - start
             target.rows += stop - start
+            target.serial_rows += stop - start
         target.estimate = None
         if not beyond:
             target.after = last
@@ -214,9 +225,10 @@ class RangeScheduler:
 
     def _finish(self, target: KeyRange) -> None:
         target.done = True
-        cells = self._hinted.pop(target, 0)
+        cells, rows_before = self._hinted.pop(target, (0, 0))
         if cells:
-            self._hints.learn(cells, target.rows)
+            self._hints.learn(cells, target.rows - rows_before)
+            self._hinted_waste += target.calls - target.rows / self.plan.page_rows
 
     def _end_all_from(self, target: KeyRange) -> None:
         """The listing ended: neither the range nor anything behind it has more."""
@@ -255,7 +267,7 @@ class RangeScheduler:
             if one.done:
                 continue
             if not one.busy and self._has_room(one, place):
-                if one.first is not None or one is not self._ranges[0]:
+                if self.rows and one not in self._hinted:
                     self._cut_at_hint(index, one)
                 return self._page_of(one)
             place += 1
@@ -290,13 +302,14 @@ class RangeScheduler:
         cells = self._hints.cells_of_range(left + 1)
         if cells <= left:
             self._split(one, self._hints.cut(one.after, cells))
-            self._hinted[one] = cells
+            self._hinted[one] = (cells, one.rows)
 
     def _split(self, one: KeyRange, key: str) -> KeyRange:
         right = KeyRange(key, one.through, open_end=one.open_end)
         right.reach_rows = one.reach_rows
         one.through = key
         one.estimate = None
+        one.serial_rows = 0
         self._ranges.insert(self._ranges.index(one) + 1, right)
         return right
 
@@ -306,6 +319,9 @@ class RangeScheduler:
         """A new range or a probe, if the budget allows and some range is worth it."""
         if not self._may_speculate():
             return None
+        request = self._look_beyond()
+        if request is not None:
+            return request
         victim = self._largest()
         if victim is None:
             return None
@@ -318,10 +334,21 @@ class RangeScheduler:
         if key is None:
             victim.estimate = 0.0
             return None
+        self._hinted.pop(victim, None)
         right = self._split(victim, key)
         right.reach_rows = victim.reach_rows * 8
         victim.reach_rows *= 2
         return self._page_of(right)
+
+    def _look_beyond(self) -> ListRequest | None:
+        """Is there anything behind the kind of keys that were seen? Asked of the last range."""
+        last = self._ranges[-1]
+        if last.done or not last.open_end or last.first is None or last.token is not None:
+            return None
+        if self.rows < _SERIAL_PAGES * self.plan.page_rows or not self._has_room(last, 1):
+            return None
+        key = self._cuts.beyond(last)
+        return None if key is None else self._page_of(self._split(last, key))
 
     def _may_speculate(self) -> bool:
         """Would the calls stay within the budget if one more of them were useless?
@@ -329,9 +356,13 @@ class RangeScheduler:
         Every range may end with a page that is nearly empty, so an open range is a call at risk.
         """
         useful = self.rows / self.plan.page_rows
-        spent = sum(self.calls.values()) - useful
-        risked = self.open_ranges - 1 + self._probes
-        allowed = 1 + self.plan.speculation * max(0.0, useful - _SERIAL_PAGES)
+        spent = sum(self.calls.values()) - useful - self._hinted_waste
+        risked = self.open_ranges - len(self._hinted) - 1 + self._probes
+        share = self.plan.speculation
+        if self._hints.keys:
+            share = min(share, _WARM_SPECULATION)
+        proven = max(0.0, useful - _SERIAL_PAGES)
+        allowed = 1 + min(proven, _START_PAGES) + share * max(0.0, proven - _START_PAGES)
         return spent + risked + 1 <= allowed and useful > 0
 
     def _largest(self) -> KeyRange | None:

@@ -71,6 +71,8 @@ class KeyRange:
         first: First key of the page that was read last; None before.
         page_rows: Rows of that page.
         rows: Rows kept so far.
+        serial_rows: Of these, since it was cut last.
+        calls: Pages asked for it.
         open_end: Nothing is known to be beyond `through`.
         reach_rows: How far ahead of an open end to look next.
         failures: Throttles in a row.
@@ -86,6 +88,8 @@ class KeyRange:
     first: str | None = None
     page_rows: int = 0
     rows: int = 0
+    serial_rows: int = 0
+    calls: int = 0
     open_end: bool = True
     reach_rows: float = 8_000.0
     failures: int = 0
