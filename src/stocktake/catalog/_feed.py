@@ -48,7 +48,7 @@ class ListingRun:
     """
 
     id: str
-    strategy: str
+    strategy: StrategyName
     started_at: datetime
     finished_at: datetime | None
     state: str
@@ -239,7 +239,7 @@ def list_feeds(catalog: Catalog) -> list[Feed]:
 def _run(row: Row[Any]) -> ListingRun:
     return ListingRun(
         row.id,
-        row.strategy,
+        StrategyName(row.strategy),
         parse_utc(row.started_at),
         _instant(row.finished_at),
         row.state,

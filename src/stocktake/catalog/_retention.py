@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._feed_uses import feeds_on
 from stocktake.catalog._format import MANIFEST_NAME
 from stocktake.catalog._snapshot_uses import live_uses
 from stocktake.catalog._snapshots import (
@@ -65,7 +66,7 @@ def retain(
 ) -> RetentionPlan:
     """Apply a policy to each source; with `dry_run` only say what would happen.
 
-    The newest of a source, pinned ones and those being read always stay.
+    The newest of a source, pinned ones, those being read and bases of feeds always stay.
     """
     by_source: dict[str, list[Snapshot]] = {}
     for snapshot in list_snapshots(catalog, source=source):
@@ -89,10 +90,11 @@ def delete_snapshot(catalog: Catalog, snapshot: Snapshot, *, force: bool = False
     Args:
         catalog: The catalog.
         snapshot: Which one.
-        force: Also if it is pinned or the newest of its source; never while it is being read.
+        force: Also if it is pinned or the newest of its source; never while it is being read or
+            the base of a feed.
 
     Raises:
-        SnapshotInUseError: Pinned, the newest, or being read.
+        SnapshotInUseError: Pinned, the newest, being read, or the base of a feed.
         SnapshotNotFoundError: It is gone already.
     """
     with catalog.state.write() as connection:
@@ -101,6 +103,7 @@ def delete_snapshot(catalog: Catalog, snapshot: Snapshot, *, force: bool = False
         ).one_or_none()
         if row is None or row.state != PUBLISHED:
             raise SnapshotNotFoundError(f"the snapshot `{snapshot.id}` is gone", id=snapshot.id)
+        _check_no_base(connection, snapshot)
         if not force:
             _check_unneeded(connection, snapshot, pinned=bool(row.pinned))
         users = live_uses(connection, snapshot.id, catalog.clock)
@@ -127,6 +130,18 @@ def finish_deletion(catalog: Catalog, snapshot_id: str, path: str) -> None:
         connection.execute(delete(snapshot_uses).where(snapshot_uses.c.snapshot_id == snapshot_id))
         connection.execute(
             delete(snapshots).where(snapshots.c.id == snapshot_id, snapshots.c.state == DELETING)
+        )
+
+
+def _check_no_base(connection: Connection, snapshot: Snapshot) -> None:
+    """Without its base a feed would take everything for new."""
+    needing = feeds_on(connection, snapshot.id)
+    if needing:
+        raise SnapshotInUseError(
+            f"the feed of {needing[0]} stands on {describe_snapshot(snapshot)}",
+            hint=f"the next full scan lets it go: stocktake scan {needing[0]}, then discover",
+            id=snapshot.id,
+            feeds=needing,
         )
 
 
@@ -165,6 +180,8 @@ def _held(catalog: Catalog, snapshot: Snapshot) -> list[str]:
     if snapshot.pinned:
         return ["pinned"]
     with catalog.state.read() as connection:
+        if feeds_on(connection, snapshot.id):
+            return ["base of a feed"]
         return ["in use"] if live_uses(connection, snapshot.id, catalog.clock) else []
 
 

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, select
 from stocktake.catalog._catalog import SNAPSHOTS_FOLDER, Catalog
 from stocktake.catalog._change_log import CHANGES_FOLDER
 from stocktake.catalog._compare import DIFFS_FOLDER
+from stocktake.catalog._feed_segments import FEEDS_FOLDER
+from stocktake.catalog._feed_uses import feed_files, holding_runs
 from stocktake.catalog._retention import finish_deletion
 from stocktake.catalog._snapshots import DELETING
 from stocktake.catalog.engines._duckdb_connection import remove_dead_temp
@@ -36,7 +38,8 @@ def sweep(catalog: Catalog) -> SweepResult:
 
     An orphan is a file of a snapshot that is neither published nor being imported (running, or
     failed within the last week and able to go on), of changes that no segment names, or of a diff
-    one of whose snapshots is gone. Safe beside running imports and readers.
+    one of whose snapshots is gone, or of a feed if nothing names it and its run has ended. Safe
+    beside running imports, discoveries and readers.
     """
     leftovers = catalog.files.remove_leftovers(catalog.clock)
     finished = _finish_deletions(catalog)
@@ -62,13 +65,21 @@ def _remove_orphans(catalog: Catalog) -> list[str]:
         for folder in (SNAPSHOTS_FOLDER, CHANGES_FOLDER, DIFFS_FOLDER)
         for path in catalog.files.listing(folder)
     ]
+    of_feeds = list(catalog.files.listing(FEEDS_FOLDER))
     with catalog.state.read() as connection:
         wanted = _wanted_ids(connection, catalog.clock)
         segments = set(connection.execute(select(change_segments.c.path)).scalars())
+        kept, running = feed_files(connection), holding_runs(connection)
     orphans = [path for path in files if path not in segments and _snapshots_of(path) - wanted]
+    orphans += [path for path in of_feeds if path not in kept and _run_of(path) not in running]
     for path in orphans:
         catalog.files.remove(path)
     return orphans
+
+
+def _run_of(path: str) -> str:
+    """The run that wrote a file of a feed."""
+    return PurePosixPath(path).name.partition("-")[0]
 
 
 def _snapshots_of(path: str) -> set[str]:

@@ -92,8 +92,8 @@ __all__ = [
     "describe_sink",
     "discover",
     "list_ingestions",
+    "next_audit",
     "open_ingestion",
     "open_sink",
-    "next_audit",
     "per_item",
 ]

@@ -12,7 +12,7 @@ from stocktake.ingest._discover_scan import absorb_listing
 from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.model import SourceKind
 
-_FULL = frozenset({StrategyName.FULL.value, StrategyName.INCREMENTAL_TIME.value})
+_FULL = frozenset({StrategyName.FULL, StrategyName.INCREMENTAL_TIME})
 _RUNS_MAX = 200
 
 
@@ -33,7 +33,7 @@ def reuse(job: DiscoveryJob) -> DiscoveryReport | None:
 
 
 def _young_run(job: DiscoveryJob, oldest: datetime) -> ListingRun | None:
-    wanted = _FULL | {job.spec.strategy.value}
+    wanted = _FULL | {job.spec.strategy}
     for run in job.feed.runs(_RUNS_MAX):
         if run.started_at < oldest:
             return None
@@ -73,7 +73,7 @@ def _repeat(job: DiscoveryJob, run: ListingRun) -> DiscoveryReport:
     note = f"not listed again: the run {run.id} is of {format_utc(run.started_at)}"
     return DiscoveryReport(
         run.id,
-        StrategyName(run.strategy),
+        run.strategy,
         metrics,
         job.feed.claim(),
         reused=True,
