@@ -43,6 +43,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("diff", "_diff", "Show what changed between two snapshots", _COMPARE),
     Entry("sql", "_sql", "Ask a question in SQL", _COMPARE),
     Entry("export", "_export", "Write objects, folders or changes to a file", _COMPARE),
+    Entry("plan", "_plan", "Recommend how to find new objects", _FEED),
     Entry("ingest", "_ingest", "Load each new object version once", _FEED, group=True),
     Entry("events", "_events", "Take events from a queue or a webhook", _FEED, group=True),
     Entry("snapshots", "_snapshots", "List, pin, delete and thin out snapshots", _KEEP, group=True),

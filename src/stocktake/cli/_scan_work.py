@@ -84,16 +84,31 @@ def young_snapshot(
     return None
 
 
-def warm_options(catalog: Catalog, source: S3Url, options: RangeOptions) -> RangeOptions:
-    """The options with what the newest snapshot that covers the address knows of its keys."""
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
+    """What a snapshot tells of the keys below an address: about how many, and where to cut them."""
+
+    rows: int
+    split_keys: tuple[str, ...]
+
+
+def known_snapshot(catalog: Catalog, source: S3Url) -> KnownKeys | None:
+    """What the newest snapshot that covers an address, of whatever source, knows of its keys."""
     never = datetime.min.replace(tzinfo=UTC)
     known = young_snapshot(catalog, source, never, versions=False)
-    if known is None or not known.manifest.quantiles:
-        return options
-    everything = known.manifest.quantiles
+    if known is None:
+        return None
+    everything, rows = known.manifest.quantiles, known.manifest.stats.rows
     here = tuple(key for key in everything if key.startswith(source.key))
-    rows = known.manifest.stats.rows * len(here) // len(everything)
-    return replace(options, split_keys=here, rows_expected=rows) if here else options
+    return KnownKeys(rows * len(here) // len(everything) if everything else rows, here)
+
+
+def warm_options(catalog: Catalog, source: S3Url, options: RangeOptions) -> RangeOptions:
+    """The options with what is known of the keys."""
+    known = known_snapshot(catalog, source)
+    if known is None or not known.split_keys:
+        return options
+    return replace(options, split_keys=known.split_keys, rows_expected=known.rows)
 
 
 def _scan(run: Run, catalog: Catalog, source: S3Url, request: ScanRequest) -> Scanned:
