@@ -23,7 +23,7 @@ from stocktake.model import EXTRA_PREFIX
 
 ROW_GROUP_ROWS = 16_384
 RUN_ROWS = 6 * ROW_GROUP_ROWS
-SAMPLE_EVERY = 4_096
+SAMPLE_EVERY = 900  # a listing that starts from these asks for one page of 1,000 between two
 _BREAK_ROWS_MIN = 1_024
 _BREAKS_MAX = 3
 
@@ -40,7 +40,7 @@ class WrittenRows:
     Attributes:
         row_groups: Bounds and rows, in file order.
         repeats: Indexes of row groups that hold some key twice.
-        samples: Every 4,096th key of each run: quantiles of the whole are made of these.
+        samples: Every 900th key of each run: quantiles of the whole are made of these.
     """
 
     row_groups: list[RowGroup] = field(default_factory=list)

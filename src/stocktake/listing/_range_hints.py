@@ -30,7 +30,8 @@ class Hints:
     ) -> None:
         inside = sorted({key for key in keys if key.startswith(prefix)})
         self.keys: tuple[str, ...] = tuple(inside)
-        self._cell_rows = (rows_expected or 0) / (len(inside) + 1) or float(page_rows)
+        self.rows_expected = rows_expected or (len(inside) + 1) * page_rows
+        self._cell_rows = self.rows_expected / (len(inside) + 1)
         self._page_rows = page_rows
         self._workers = workers
         self._expected = 0.0

@@ -161,7 +161,8 @@ class RangeRun:
                 request = self._queue.popleft()
             try:
                 self._send(request)
-            except BaseException as error:  # noqa: BLE001 - boundary: `rows` raises it again
+            except BaseException as error:  # noqa: BLE001
+                # boundary: `rows` raises it again, in its own thread
                 with self._lock:
                     self._error = self._error or error
                     self._ready.notify()

@@ -261,7 +261,16 @@ class RangeScheduler:
     # --- the next request --------------------------------------------------------------------
 
     def _waiting_page(self) -> ListRequest | None:
-        """A page of the leftmost range that nobody lists and that has room."""
+        """A page of the leftmost range that nobody lists and that has room.
+
+        With hints, one worker is always behind the last of them: how much was added there since is
+        not known, and to find out at the end would take longest.
+        """
+        last = self._ranges[-1]
+        if self._hints.keys and last.open_end and not last.done and not last.busy:
+            new = self._hints.count(last.after, last.through) == 0
+            if new and self._has_room(last, self.plan.workers):
+                return self._page_of(last)
         place = 0
         for index, one in enumerate(self._ranges):
             if one.done:
@@ -293,7 +302,7 @@ class RangeScheduler:
     def _cut_at_hint(self, index: int, one: KeyRange) -> None:
         """Leave to the range as many hinted cells as one worker should list; queue the rest."""
         left = self._hints.count(one.after, one.through)
-        if not left:
+        if not left or self._hints.rows_expected <= 2 * _SERIAL_PAGES * self.plan.page_rows:
             return
         if one.through is None and index == len(self._ranges) - 1:
             # what was added at the end since then is of unknown size: begin with it early

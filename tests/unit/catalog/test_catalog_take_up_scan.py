@@ -98,8 +98,8 @@ def test_keys_that_came_and_went_between_the_two_runs(catalog: Catalog) -> None:
     for key in KEYS[::2]:
         store.put("b", key, b"x")
     fault = Planned("list_page", StoreUnavailableError("gone"), skip=3, times=99)
+    broken = scan_of(FaultStore(store, [fault]), catalog)
     with pytest.raises(StoreUnavailableError):
-        broken = scan_of(FaultStore(store, [fault]), catalog)
         import_snapshot(catalog, broken, ImportOptions(workers=1))
     store.delete("b", [KEYS[0], KEYS[8000]])
     store.put("b", "a", b"late, in a part that is finished")
