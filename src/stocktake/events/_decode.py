@@ -142,7 +142,7 @@ class _Sorter:
     def _open_envelope(self, value: Mapping[str, Any], depth: int) -> None:
         if value.get("Type") == "Notification" and "Message" in value:
             self._inside("sns", value["Message"], depth)
-        elif value.get("Type") in _CONFIRMATIONS:
+        elif str(value.get("Type")) in _CONFIRMATIONS:
             self._refuse(
                 Reason.SUBSCRIPTION, "SNS asks to confirm the subscription; open its SubscribeURL"
             )

@@ -72,7 +72,9 @@ def hold_events(state: State, events: Iterable[ObjectEvent], clock: Clock) -> He
 def hold(connection: Connection, events: Iterable[ObjectEvent], clock: Clock) -> Held:
     """Keep events inside the caller's transaction."""
     outcome = Held()
-    waiting = _newest_of_each(events, outcome)
+    waiting: dict[_Place, list[ObjectEvent]] = {}
+    for event in events:
+        waiting.setdefault(_place(event), []).append(event)
     # always in the same order, so that two receivers never wait for each other
     for places in _chunks(sorted(waiting)):
         _hold_chunk(connection, {place: waiting[place] for place in places}, outcome, clock)
@@ -152,13 +154,16 @@ def supersedes(fresh: ObjectEvent, known: ObjectEvent) -> bool:
     return fresh.kind is EventKind.UNKNOWN or known.kind is not EventKind.UNKNOWN
 
 
-def _newest_of_each(events: Iterable[ObjectEvent], outcome: Held) -> dict[_Place, ObjectEvent]:
-    newest: dict[_Place, ObjectEvent] = {}
+def _fold(known: ObjectEvent | None, events: Iterable[ObjectEvent], outcome: Held) -> ObjectEvent:
+    """What is on hold after these events came one by one; counts what became of each."""
+    newest = known
     for event in events:
-        place = _place(event)
-        known = newest.get(place)
-        if known is None or _take(event, known, outcome):
-            newest[place] = event
+        if newest is None:
+            outcome.added += 1
+            newest = event
+        elif _take(event, newest, outcome):
+            newest = event
+    assert newest is not None
     return newest
 
 
@@ -183,20 +188,22 @@ def _is_same(one: ObjectEvent, other: ObjectEvent) -> bool:
 
 
 def _hold_chunk(
-    connection: Connection, waiting: dict[_Place, ObjectEvent], outcome: Held, clock: Clock
+    connection: Connection,
+    waiting: dict[_Place, list[ObjectEvent]],
+    outcome: Held,
+    clock: Clock,
 ) -> None:
     now = format_utc(clock.now())
     for _ in range(_TRIES):
-        added = _add(connection, [_row(event, now) for event in waiting.values()])
-        outcome.added += len(added)
-        waiting = {place: event for place, event in waiting.items() if place not in added}
+        rows = [_row(_fold(None, events, Held()), now) for events in waiting.values()]
+        for place in _add(connection, rows):
+            _fold(None, waiting.pop(place), outcome)
         if not waiting:
             return
-        known = _locked(connection, list(waiting))
-        for place, event in known.items():
-            fresh = waiting.pop(place)
-            if _take(fresh, event, outcome):
-                _put(connection, _row(fresh, now))
+        for place, known in _locked(connection, list(waiting)).items():
+            newest = _fold(known, waiting.pop(place), outcome)
+            if newest is not known:
+                _put(connection, _row(newest, now))
         if not waiting:
             return
         # what was in the way is gone since: a feed took it in this very moment

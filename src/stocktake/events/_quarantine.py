@@ -117,7 +117,7 @@ def quarantine(connection: Connection, messages: Iterable[Poison], clock: Clock)
 def list_quarantined(
     state: State, *, queue: str | None = None, limit: int = 100
 ) -> list[Quarantined]:
-    """Messages in quarantine, oldest first; of one queue, or of all."""
+    """Messages in quarantine, of one queue or of all; those that came first are first."""
     statement = select(table).order_by(table.c.id).limit(limit)
     if queue is not None:
         statement = statement.where(table.c.queue == escape_key(queue))

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProxyConnectionError,
-)
+from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError as NoAnswerError
+from botocore.parsers import ResponseParserError
 
 from stocktake.errors import CredentialsError, DiscoveryError, EventQueueError, StoreError
 
@@ -52,6 +48,7 @@ THROTTLED = frozenset(
         "KMS.ThrottlingException",
     }
 )
+_PASSING = (NoConnectionError, NoAnswerError, ResponseParserError, OSError)
 _ACTIONS = {
     "ReceiveMessage": "sqs:ReceiveMessage",
     "DeleteMessageBatch": "sqs:DeleteMessage",
@@ -79,11 +76,10 @@ def queue_error(error: Exception, operation: str, queue: str) -> DiscoveryError 
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return CredentialsError(f"{deed}: {error}", queue=queue)
     if not isinstance(error, ClientError):
-        silent = isinstance(error, NoAnswerError) or not isinstance(error, BotoCoreError)
         return EventQueueError(
             f"{deed}: {' '.join(str(error).split())}",
             hint="check the queue's address, --endpoint-url and the network",
-            retryable=silent and not isinstance(error, ProxyConnectionError),
+            retryable=isinstance(error, _PASSING),
             queue=queue,
         )
     return _refusal(error, operation, queue, deed)

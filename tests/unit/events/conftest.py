@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from event_states import emptied_state
 from stocktake.clock import FixedClock
-from stocktake.state import State, open_state
+from stocktake.state import State
 
 
 @pytest.fixture
@@ -17,12 +17,18 @@ def clock() -> FixedClock:
     return FixedClock(datetime(2026, 11, 20, 18, 10, tzinfo=UTC))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def state(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock) -> Iterator[State]:
-    """An empty control database, of each kind."""
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
+)
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of each kind."""
     if request.param == "sqlite":
-        address = f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        address = request.getfixturevalue("postgres").new_database()
-    with open_state(address, clock=clock) as opened:
+        return f"sqlite:///{tmp_path_factory.mktemp('events') / 'state.db'}"
+    return str(request.getfixturevalue("postgres").new_database())
+
+
+@pytest.fixture
+def state(address: str, clock: FixedClock) -> Iterator[State]:
+    """The database without events."""
+    with emptied_state(address, clock) as opened:
         yield opened

@@ -209,6 +209,7 @@ REFUSED: list[tuple[object, Reason]] = [
     ({"Type": "Notification", "Message": 7}, Reason.NOT_JSON),
     ({"Type": "Notification", "Message": "hello"}, Reason.NOT_JSON),
     ({"Type": "SubscriptionConfirmation", "SubscribeURL": "u"}, Reason.SUBSCRIPTION),
+    ({"Type": []}, Reason.NOT_AN_EVENT),
     ({"requestPayload": None}, Reason.NOT_JSON),
     ({"source": "aws.ec2", "detail-type": "x", "detail": {"a": 1}}, Reason.NOT_AN_EVENT),
     ({"source": "aws.s3", "detail-type": "AWS API Call", "detail": {}}, Reason.NOT_AN_EVENT),
