@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from stocktake.catalog._catalog import Catalog
 from stocktake.catalog._feed_lease import FINISHED
 from stocktake.clock import parse_utc
+from stocktake.listing import StrategyName
 from stocktake.state import feed_cursors, listing_runs
+
+_FULL = frozenset({StrategyName.FULL.value, StrategyName.INCREMENTAL_TIME.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +52,25 @@ def audit_record(catalog: Catalog, feed_id: str) -> dict[str, AuditRecord]:
     )
     with catalog.state.read() as connection:
         cursors = select(feed_cursors.c.strategy).where(feed_cursors.c.feed_id == feed_id)
-        strategies = set(connection.execute(cursors).scalars())
+        strategies = set(connection.execute(cursors).scalars()) - _FULL
         rows = connection.execute(runs).all()
-    found: dict[str, AuditRecord] = {}
-    for strategy in sorted(strategies):
-        first = next((row.id for row in rows if row.strategy == strategy), None)
-        audits = [
-            row
-            for row in rows
-            if row.strategy in _FULL and strategy not in _FULL and first and row.id > first
-        ]
-        missing = [row for row in audits if (row.audit_missed or {}).get(strategy)]
-        lateness = [
-            late
-            for row in rows
-            if row.strategy == strategy or row in missing
-            if (late := (row.metrics or {}).get("lateness_max_s")) is not None
-        ]
-        found[strategy] = AuditRecord(
-            audits=len(audits),
-            missed=sum(row.audit_missed[strategy] for row in missing),
-            last_missed=(audits[-1].audit_missed or {}).get(strategy, 0) if audits else 0,
-            last_missed_at=parse_utc(missing[-1].started_at) if missing else None,
-            lateness_max_s=max(lateness, default=None),
-        )
-    return found
+    return {strategy: _record(rows, strategy) for strategy in sorted(strategies)}
 
 
-_FULL = ("full", "incremental_time")
+def _record(rows: Sequence[Row[Any]], strategy: str) -> AuditRecord:
+    own = [row for row in rows if row.strategy == strategy]
+    since = min((parse_utc(row.started_at) for row in own), default=None)
+    audits = [
+        row
+        for row in rows
+        if row.strategy in _FULL and since is not None and parse_utc(row.started_at) >= since
+    ]
+    missing = [row for row in audits if (row.audit_missed or {}).get(strategy)]
+    lateness = [(row.metrics or {}).get("lateness_max_s") for row in (*own, *missing)]
+    return AuditRecord(
+        audits=len(audits),
+        missed=sum(row.audit_missed[strategy] for row in missing),
+        last_missed=(audits[-1].audit_missed or {}).get(strategy, 0) if audits else 0,
+        last_missed_at=parse_utc(missing[-1].started_at) if missing else None,
+        lateness_max_s=max((late for late in lateness if late is not None), default=None),
+    )

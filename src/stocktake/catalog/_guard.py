@@ -55,7 +55,16 @@ def check_feed_deletions(source_name: str, objects_now: int, kinds: Mapping[str,
         ConfirmationNeededError: It looks like a mass deletion.
     """
     deleted = kinds["deleted"]
-    if deleted < _FEED_DELETED_MIN:
-        return
     before = max(objects_now - kinds["new"], 0) + deleted
-    check_deletions(source_name, before, DiffSummary(deleted=deleted))
+    if deleted < _FEED_DELETED_MIN or (
+        deleted <= DELETED_MAX and deleted <= DELETED_SHARE_MAX * before
+    ):
+        return
+    raise ConfirmationNeededError(
+        f"{deleted} of {before} objects of {source_name} are gone ({deleted / before:.1%})",
+        hint="check that the listing may see them; if they were deleted on purpose, run it again "
+        "with --accept-deletions",
+        source=source_name,
+        deleted=deleted,
+        objects_before=before,
+    )
