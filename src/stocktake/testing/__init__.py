@@ -38,6 +38,7 @@ from stocktake.testing._memory_source import MemoryPart, MemorySource
 from stocktake.testing._memory_store import MemoryStore
 from stocktake.testing._page_server import KeyPages, PageDelays, PageServer
 from stocktake.testing._populate import populate
+from stocktake.testing._redis import RedisServer, start_redis
 from stocktake.testing._reports import ReportLook, ReportOrder, write_synthetic_report
 from stocktake.testing._rgw import install_rgw, start_rgw
 from stocktake.testing._servers import Credentials, Server
@@ -68,6 +69,7 @@ __all__ = [
     "PageDelays",
     "PageServer",
     "Planned",
+    "RedisServer",
     "Refuse",
     "ReportLook",
     "ReportOrder",
@@ -88,6 +90,7 @@ __all__ = [
     "start_ministack",
     "start_moto",
     "start_page_server",
+    "start_redis",
     "start_rgw",
     "start_swift",
     "write_synthetic_report",
