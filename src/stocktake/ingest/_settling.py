@@ -79,12 +79,19 @@ def release_claim(
 ) -> Outcome:
     """Give a batch back whole but for what had trouble; anybody may take it, at once or later.
 
+    What failed in a batch that somebody held before stays in it: that worker may still live and
+    load it under this token, and then it must not come in another batch as well.
+
     Raises:
         LeaseLostError: Another worker has it already.
     """
     with locked(consumer) as here:
         held = held_seqs(here, consumer, claimed.claim)
-        mine = {seq: t for seq, t in trouble.items() if seq in held}
+        mine = {
+            seq: found
+            for seq, found in trouble.items()
+            if seq in held and not (claimed.claim.again and found.state is ItemState.RETRY)
+        }
         _apply(here, consumer, mine)
         give_back(here, consumer, claimed.claim, held - BitMap64(mine), failure)
         here.save()
