@@ -10,7 +10,9 @@ from stocktake.ingest._corrections import DeadItem
 from stocktake.ingest._discover import discover, next_audit
 from stocktake.ingest._discover_job import DiscoveryReport
 from stocktake.ingest._explain import CommitFact, ExplainedChange, Explanation
+from stocktake.ingest._figures import FIGURES, Figure, FigureKind, Sample, figures
 from stocktake.ingest._ingestion import Ingestion, create_ingestion, open_ingestion
+from stocktake.ingest._prometheus import prometheus_text
 from stocktake.ingest._registry import IngestionRow, delete_ingestion, list_ingestions
 from stocktake.ingest._run import IngestResult
 from stocktake.ingest._settling import Outcome
@@ -48,6 +50,7 @@ from stocktake.ingest.sinks import (
 )
 
 __all__ = [
+    "FIGURES",
     "SINK_SETTINGS",
     "Batch",
     "BatchOrder",
@@ -64,6 +67,8 @@ __all__ = [
     "DuckDbSink",
     "ExplainedChange",
     "Explanation",
+    "Figure",
+    "FigureKind",
     "Filters",
     "IcebergSink",
     "IngestResult",
@@ -82,6 +87,7 @@ __all__ = [
     "Reader",
     "Reading",
     "S3Dataset",
+    "Sample",
     "Sink",
     "SinkCommand",
     "SinkKind",
@@ -91,9 +97,11 @@ __all__ = [
     "delete_ingestion",
     "describe_sink",
     "discover",
+    "figures",
     "list_ingestions",
     "next_audit",
     "open_ingestion",
     "open_sink",
     "per_item",
+    "prometheus_text",
 ]
