@@ -5,6 +5,7 @@ becomes a snapshot. Never: reports, state, or a listing that is silently short o
 """
 
 from stocktake.listing._advice import QUESTIONS, Advice, Answer, Question, advise, guarantee_rows
+from stocktake.listing._choose_lister import OrderedLister, choose_lister
 from stocktake.listing._evidence import Evidence, History, PastRun, gather_evidence
 from stocktake.listing._key_order import OrderVerdict, judge_order
 from stocktake.listing._lister import (
@@ -17,6 +18,13 @@ from stocktake.listing._lister import (
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._open_uploads import UploadWatermark, open_upload_watermark
 from stocktake.listing._plan import Candidate, Plan, PlanNeeds, PlanPrices, plan_strategy
+from stocktake.listing._profiles import (
+    ListingProfile,
+    check_listing,
+    is_directory_bucket,
+    keep_profile,
+    known_profile,
+)
 from stocktake.listing._range_lister import RangeLister, RangeOptions
 from stocktake.listing._slots import KeyBounds
 from stocktake.listing._source import InterruptedScan, ListSource
@@ -36,6 +44,7 @@ from stocktake.listing._strategy_settings import (
     parse_settings,
 )
 from stocktake.listing._time_filter import TimeBoundary, TimeRules
+from stocktake.listing._tree_lister import TreeLister
 
 __all__ = [
     "GUARANTEES",
@@ -55,7 +64,9 @@ __all__ = [
     "Lister",
     "ListingJob",
     "ListingMetrics",
+    "ListingProfile",
     "OrderVerdict",
+    "OrderedLister",
     "PagedLister",
     "PastRun",
     "Plan",
@@ -71,11 +82,17 @@ __all__ = [
     "StrategySetting",
     "TimeBoundary",
     "TimeRules",
+    "TreeLister",
     "UploadWatermark",
     "advise",
+    "check_listing",
+    "choose_lister",
     "gather_evidence",
     "guarantee_rows",
+    "is_directory_bucket",
     "judge_order",
+    "keep_profile",
+    "known_profile",
     "list_objects",
     "open_upload_watermark",
     "parse_settings",

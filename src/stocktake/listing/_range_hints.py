@@ -30,8 +30,8 @@ class Hints:
     ) -> None:
         inside = sorted({key for key in keys if key.startswith(prefix)})
         self.keys: tuple[str, ...] = tuple(inside)
-        self.rows_expected = rows_expected or (len(inside) + 1) * page_rows
-        self._cell_rows = self.rows_expected / (len(inside) + 1)
+        self._cell_rows = rows_expected / (len(keys) + 1) if rows_expected else float(page_rows)
+        self.rows_expected = self._cell_rows * (len(inside) + 1)
         self._page_rows = page_rows
         self._workers = workers
         self._expected = 0.0
