@@ -52,7 +52,9 @@ def run_events(job: DiscoveryJob) -> DiscoveryReport | None:
 def _empty_queue(job: DiscoveryJob) -> _Received:
     """Put on hold what waits in the queue, if there is one; other receivers may do the same."""
     known = job.feed.cursor(_EVENTS).get("pulse", {})
-    address = parse_settings(_EVENTS, job.spec.strategy_settings)["queue_url"]
+    address: str | None = None
+    if job.spec.strategy is _EVENTS:  # as the tail of a report they only come from hold
+        address = parse_settings(_EVENTS, job.spec.strategy_settings)["queue_url"]
     clock = job.catalog.clock
     queue = job.queue or (EventQueue(address, clock=clock) if address else None)
     if queue is None:
