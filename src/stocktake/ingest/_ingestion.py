@@ -104,7 +104,7 @@ class Ingestion:
         claimed = self._claims().next_claim(worker or _worker_name())
         if claimed is None:
             return None
-        return Batch(self._consumer, claimed, VersionReader(self._opened_store(), self.feed.bucket))
+        return Batch(self._consumer, claimed, VersionReader(self._store, self.feed.bucket))
 
     def batches(
         self,
@@ -302,7 +302,7 @@ class Ingestion:
 
     def _opened_store(self) -> Store:
         if self._store is None:
-            raise InvalidSettingError("an ingestion that reads objects must be opened with a store")
+            raise InvalidSettingError("an ingestion that discovers must be opened with a store")
         return self._store
 
     def _wait(self, stop: threading.Event, poll_s: float) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stocktake.errors import ObjectNotFoundError, PreconditionFailedError
+from stocktake.errors import InvalidSettingError, ObjectNotFoundError, PreconditionFailedError
 from stocktake.ingest._sink import Item
 from stocktake.ingest._spec import ItemState
 from stocktake.store import ObjectBody, Store
@@ -22,9 +22,12 @@ NULL_VERSION = "null"
 
 @dataclass(frozen=True, slots=True)
 class VersionReader:
-    """Opens objects of one bucket at the version that an item names."""
+    """Opens objects of one bucket at the version that an item names.
 
-    store: Store
+    Without a store it opens nothing: names and sizes are enough for some consumers.
+    """
+
+    store: Store | None
     bucket: str
 
     def open(self, item: Item) -> ObjectBody:
@@ -38,12 +41,13 @@ class VersionReader:
             ObjectNotFoundError: The version or the key is gone.
             StoreError: Anything else.
         """
+        store = self._opened()
         version_id = real_version(item)
         if version_id is not None:
-            return self.store.get(self.bucket, item.key, version_id=version_id)
+            return store.get(self.bucket, item.key, version_id=version_id)
         etag = item.etag
         if etag is None:
-            head = self.store.head(self.bucket, item.key)
+            head = store.head(self.bucket, item.key)
             if item.size_bytes is not None and head.size_bytes != item.size_bytes:
                 raise PreconditionFailedError(
                     f"`{item.key}` has {head.size_bytes} bytes, not {item.size_bytes} any more",
@@ -51,7 +55,7 @@ class VersionReader:
                     key=item.key,
                 )
             etag = head.etag
-        return self.store.get(self.bucket, item.key, if_match=etag)
+        return store.get(self.bucket, item.key, if_match=etag)
 
     def classify(self, item: Item, error: BaseException) -> ItemState | None:
         """`superseded` or `vanished` if that is what the error means, else None."""
@@ -64,10 +68,15 @@ class VersionReader:
         if real_version(item) is None:
             return ItemState.VANISHED
         try:
-            self.store.head(self.bucket, item.key)
+            self._opened().head(self.bucket, item.key)
         except ObjectNotFoundError:
             return ItemState.VANISHED
         return ItemState.SUPERSEDED
+
+    def _opened(self) -> Store:
+        if self.store is None:
+            raise InvalidSettingError("an ingestion that reads objects must be opened with a store")
+        return self.store
 
 
 def real_version(item: Item) -> str | None:
