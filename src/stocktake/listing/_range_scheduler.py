@@ -167,9 +167,10 @@ class RangeScheduler:
             if answer.truncated:  # nothing visible here, but more behind: only the token goes on
                 target.token = answer.token
             else:
-                self._end_all_from(target)
+                self._finish(target)
+                self._end_all_behind(target.after)
             return 0
-        first, last = keys.key(0), keys.key(-1)
+        last = keys.key(-1)
         self._cuts.learn(keys)
         kept = self._give(target, answer, 0)
         start = kept
@@ -181,9 +182,9 @@ class RangeScheduler:
                 start += given
                 kept += given
         if not answer.truncated:
-            self._end_all_from(target)
+            self._end_all_behind(last)
         if kept == 0:
-            self._missed(target, first)
+            self._missed(target)
         return kept
 
     def _give(self, target: KeyRange, answer: PageAnswer, start: int) -> int:
@@ -217,11 +218,11 @@ class RangeScheduler:
         return max(stop - start, 0)
 
     def _idle_after(self, target: KeyRange, last: str) -> Iterator[KeyRange]:
-        index = self._ranges.index(target) + 1
-        for further in self._ranges[index:]:
-            if further.after >= last or further.busy or further.done or further.token is not None:
+        for further in self._ranges[self._ranges.index(target) + 1 :]:
+            if further.after >= last:
                 return
-            yield further
+            if not (further.busy or further.done) and further.token is None:
+                yield further
 
     def _finish(self, target: KeyRange) -> None:
         target.done = True
@@ -230,12 +231,13 @@ class RangeScheduler:
             self._hints.learn(cells, target.rows - rows_before)
             self._hinted_waste += target.calls - target.rows / self.plan.page_rows
 
-    def _end_all_from(self, target: KeyRange) -> None:
-        """The listing ended: neither the range nor anything behind it has more."""
-        self._finish(target)
-        for further in self._ranges[self._ranges.index(target) + 1 :]:
-            if not further.busy and not further.done:
-                self._finish(further)
+    def _end_all_behind(self, key: str) -> None:
+        """The listing ended at a key: ranges behind it hold nothing."""
+        for one in reversed(self._ranges):
+            if one.after < key:
+                return
+            if not one.busy and not one.done:
+                self._finish(one)
 
     def _found(self, target: KeyRange) -> None:
         """A guessed range has rows: what is left of it is bounded by something that exists."""
@@ -245,7 +247,7 @@ class RangeScheduler:
             before.open_end = False
             before.estimate = None
 
-    def _missed(self, target: KeyRange, first: str | None) -> None:
+    def _missed(self, target: KeyRange) -> None:
         """A guessed range was empty: what is left of it has no end that is known."""
         index = self._ranges.index(target)
         if index and target.rows == 0 and target.done:
@@ -362,11 +364,13 @@ class RangeScheduler:
     def _may_speculate(self) -> bool:
         """Would the calls stay within the budget if one more of them were useless?
 
-        Every range may end with a page that is nearly empty, so an open range is a call at risk.
+        Every range may end with a page that is empty, so an open range is a call at risk; not so
+        the last one, whose end a serial listing would have to find as well.
         """
         useful = self.rows / self.plan.page_rows
         spent = sum(self.calls.values()) - useful - self._hinted_waste
-        risked = self.open_ranges - len(self._hinted) - 1 + self._probes
+        certain = 0 if self._ranges[-1].done else 1
+        risked = self.open_ranges - len(self._hinted) - certain + self._probes
         share = self.plan.speculation
         if self._hints.keys:
             share = min(share, _WARM_SPECULATION)
