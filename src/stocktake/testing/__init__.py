@@ -33,6 +33,12 @@ from stocktake.testing._fault_actions import (
 from stocktake.testing._fault_proxy import Fault, FaultProxy
 from stocktake.testing._fault_store import FaultStore, Planned
 from stocktake.testing._key_shapes import KEY_SHAPES, key_shape
+from stocktake.testing._listing_manner import (
+    DIRECTORY_BUCKET,
+    ListingManner,
+    by_utf16,
+    scrambled,
+)
 from stocktake.testing._memory_sink import Effect, MemorySink
 from stocktake.testing._memory_source import MemoryPart, MemorySource
 from stocktake.testing._memory_store import MemoryStore
@@ -45,6 +51,7 @@ from stocktake.testing._servers import Credentials, Server
 from stocktake.testing._swift import install_swift, start_swift
 
 __all__ = [
+    "DIRECTORY_BUCKET",
     "EVENT_ENVELOPES",
     "KEY_SHAPES",
     "Behaviour",
@@ -60,6 +67,7 @@ __all__ = [
     "FaultProxy",
     "FaultStore",
     "KeyPages",
+    "ListingManner",
     "LostAnswer",
     "MemoryPart",
     "MemorySink",
@@ -79,6 +87,7 @@ __all__ = [
     "Status",
     "SyntheticBucket",
     "Trickle",
+    "by_utf16",
     "expected_diff",
     "install_rgw",
     "install_swift",
@@ -86,6 +95,7 @@ __all__ = [
     "populate",
     "render_event",
     "render_test_event",
+    "scrambled",
     "start_fake_s3",
     "start_ministack",
     "start_moto",

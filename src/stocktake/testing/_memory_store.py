@@ -22,6 +22,7 @@ from stocktake.store import (
 )
 from stocktake.telemetry import Meter
 from stocktake.testing._blobs import BytesBlob, md5_hex
+from stocktake.testing._listing_manner import ListingManner, list_in_manner
 from stocktake.testing._object_table import (
     BucketTable,
     Condition,
@@ -43,7 +44,14 @@ class MemoryStore:
     b'x'
     """
 
-    def __init__(self, *, clock: Clock | None = None, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        meter: Meter | None = None,
+        manner: ListingManner = ListingManner(),
+    ) -> None:
+        self.manner = manner
         self.buckets: dict[str, BucketTable] = {}
         self._uploads: dict[str, UploadTable] = {}
         self._inventories: dict[str, dict[str, Any]] = {}
@@ -79,7 +87,13 @@ class MemoryStore:
         if query.keys_max < 1:
             raise UsageError(f"a page of {query.keys_max} keys is not possible")
         operation = "ListObjectVersions" if query.versions else "ListObjectsV2"
-        return self._run(Call(operation, query.bucket), lambda table: _list(table, query))
+
+        def read(table: BucketTable) -> ListPage:
+            if self.manner.is_usual:
+                return _list(table, query)
+            return list_in_manner(lambda one: _list(table, one), query, self.manner)
+
+        return self._run(Call(operation, query.bucket), read)
 
     def put(
         self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
