@@ -258,6 +258,25 @@ def test_trap_duplicates_and_disorder_of_real_messages(aws: Aws, state: State) -
     assert event.sequencer == "007"
 
 
+def test_trap_messages_of_more_than_64_kib(aws: Aws, state: State) -> None:
+    """EVT-1, trap: since version 2.6 a message may have 64 KiB; queues pass up to 1 MiB."""
+    url, _ = aws.queue()
+    changes = [ObjectChange(key=f"{number:03} {'x' * 900}") for number in range(150)]
+    body = render_event("s3", *changes)
+    assert 64 << 10 < len(body) < 256 << 10
+    aws.send(url, body)
+    assert drain(state, reader(aws.server, url)).metrics.held == 150
+
+
+def test_trap_long_work_brings_no_message_back(aws: Aws, state: State) -> None:
+    """EVT-2, trap: the message is gone before anybody works on its object."""
+    url, _ = aws.queue(VisibilityTimeout="1")
+    aws.send(url, render_event("s3", ObjectChange(key="k")))
+    drain(state, reader(aws.server, url))
+    assert aws.left(url) == 0
+    assert [event.key for event in held_events(state, "data", "", 10)] == ["k"]
+
+
 def test_a_failed_transaction_leaves_the_messages(
     aws: Aws, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ class Intake:
         queue: Where messages come from, as the quarantine names it.
         metrics: What was done so far.
         pulse: When messages were sent.
+        clock: For stamps and lags.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Intake:
         self.metrics = EventMetrics()
         self.pulse = pulse or QueuePulse()
         self._state = state
-        self._clock = clock
+        self.clock = clock
         self._buckets = frozenset(buckets) if buckets is not None else None
         self._envelope = envelope
         self._lock = threading.Lock()
@@ -98,8 +99,8 @@ class Intake:
             if decoded.refusals
         ]
         with self._state.write() as connection:
-            held = hold(connection, events, self._clock)
-            quarantine(connection, poison, self._clock)
+            held = hold(connection, events, self.clock)
+            quarantine(connection, poison, self.clock)
         faults.reached("events.held")
         with self._lock:
             self.metrics.hold(held)
@@ -128,7 +129,7 @@ class Intake:
     def _count(
         self, messages: Sequence[Message], said: Sequence[Decoded], events: Sequence[ObjectEvent]
     ) -> None:
-        metrics, now = self.metrics, self._clock.now()
+        metrics, now = self.metrics, self.clock.now()
         metrics.messages += len(messages)
         received = sum(len(decoded.events) for decoded in said)
         metrics.received += received

@@ -7,16 +7,19 @@ message comes again and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from stocktake import faults
-from stocktake.events._intake import Intake
+from stocktake.events._intake import Intake, Message
 from stocktake.events._metrics import EventMetrics
 from stocktake.events._queue import EventQueue
 from stocktake.events._queue_address import LONG_POLL_S
 
 BATCH_MESSAGES = 100
 """Messages that are kept with one transaction, if so many are there."""
+EMPTYING_S = 300.0
+"""Longest time that emptying takes: whoever waits for it wants to go on with what is there."""
 
 
 def pump(
@@ -25,6 +28,7 @@ def pump(
     *,
     stop: Callable[[], bool] = lambda: False,
     until_empty: bool = False,
+    emptying_s: float = EMPTYING_S,
     wait_s: float = LONG_POLL_S,
     batch_messages: int = BATCH_MESSAGES,
     after_batch: Callable[[EventMetrics], None] = lambda _: None,
@@ -37,8 +41,12 @@ def pump(
         intake: Keeps them.
         queue: Where they come from.
         stop: Asked before each batch; a wait under way is not cut short.
-        until_empty: Return when `wait_s` passed without a message. With less than a second, SQS
-            does not ask all its servers and may say too early that there is none.
+        until_empty: Return once what waited in the queue is kept, as far as the service says: when
+            `wait_s` passed without a message, or when it gave less than a batch of which every
+            message was sent after this began. So a queue that is never empty ends it too. With a
+            wait of less than a second, SQS does not ask all its servers and may say too early that
+            there is none.
+        emptying_s: With `until_empty`, return after this time whatever is left.
         wait_s: Longest wait for a message, at most 20.
         batch_messages: Messages per transaction, at most. They must be kept and deleted before
             the queue's visibility time-out (30 s unless it was set), or they come again.
@@ -49,15 +57,23 @@ def pump(
         CredentialsError: No, expired or wrong credentials.
         StateError: The database failed; nothing of the batch was kept or deleted.
     """
-    metrics = intake.metrics
+    metrics, clock = intake.metrics, intake.clock
+    began, began_s = clock.now(), clock.monotonic_s()
     while not stop():
         messages = queue.receive(batch_messages, wait_s, metrics=metrics)
-        if not messages:
-            if until_empty:
-                break
-            continue
-        intake.take(messages)
-        metrics.undeleted += len(queue.delete(messages, metrics=metrics))
-        faults.reached("events.deleted")
-        after_batch(metrics)
+        if messages:
+            intake.take(messages)
+            metrics.undeleted += len(queue.delete(messages, metrics=metrics))
+            faults.reached("events.deleted")
+            after_batch(metrics)
+        if until_empty and (
+            clock.monotonic_s() - began_s >= emptying_s
+            or (len(messages) < batch_messages and _all_after(messages, began))
+        ):
+            break
     return metrics
+
+
+def _all_after(messages: Sequence[Message], began: datetime) -> bool:
+    """True if every message was sent after that, so also if there is none."""
+    return all(message.sent_at is not None and message.sent_at > began for message in messages)

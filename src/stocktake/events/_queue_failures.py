@@ -63,13 +63,6 @@ _DEEDS = {
 }
 
 
-def code_of(error: Exception) -> str:
-    """The service's code of a refusal; '' for silence."""
-    if not isinstance(error, ClientError):
-        return ""
-    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
-
-
 def queue_error(error: Exception, operation: str, queue: str) -> DiscoveryError | StoreError:
     """Our error for a failure of botocore; `retryable` says if trying again may help."""
     deed = f"cannot {_DEEDS.get(operation, operation + ' of')} queue {queue}"
@@ -88,7 +81,7 @@ def queue_error(error: Exception, operation: str, queue: str) -> DiscoveryError 
 def _refusal(
     error: ClientError, operation: str, queue: str, deed: str
 ) -> DiscoveryError | StoreError:
-    code = code_of(error)
+    code = str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
     said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split()).rstrip(".")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     attrs = {"queue": queue, "operation": operation, "queue_code": code, "status": status}

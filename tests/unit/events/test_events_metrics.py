@@ -55,7 +55,8 @@ def test_events_of_all_buckets_are_kept_unless_told_otherwise(
     assert [event.key for event in held_events(state, "other", "", 10)] == ["k"]
 
 
-def test_lag_is_what_messages_waited(state: State, clock: FixedClock) -> None:
+def test_trap_lag_is_what_messages_waited(state: State, clock: FixedClock) -> None:
+    """Trap: a queue forgets messages after its retention; lag says how near that is."""
     intake = Intake(state, "q", clock)
     for seconds in (90, 5, -3):
         sent_at = clock.now() - timedelta(seconds=seconds)
@@ -87,7 +88,8 @@ def test_a_queue_that_never_spoke_is_not_silent() -> None:
     assert not QueuePulse().is_silent(AT)
 
 
-def test_a_silence_is_remarkable_when_it_is_twice_the_longest() -> None:
+def test_trap_silent_gap_is_remarkable_when_it_is_twice_the_longest() -> None:
+    """Trap: events that expired, were filtered or never sent leave no trace but silence."""
     pulse = beats(0, 1, 2, 5, 6)
     assert pulse.longest_s == pytest.approx(3 * 3600, rel=0.01)
     assert not pulse.is_silent(AT + 11.8 * HOUR)
