@@ -40,7 +40,7 @@ class StrategyWorld:
     def wait(self, **amount: float) -> None:
         self.clock.advance(timedelta(**amount).total_seconds())
 
-    def keys(self) -> set[str]:
+    def present(self) -> set[str]:
         return set(self.store.buckets["b"]._versions)
 
     def run(self, *, commit: bool = True) -> list[str]:

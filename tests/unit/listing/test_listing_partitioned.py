@@ -40,9 +40,9 @@ def test_layouts_are_found_out_and_new_files_of_today_seen(folder, pattern):
     world = partitioned()
     for hour in range(0, 24 * 60, 7):
         world.put(folder.format(NOW - timedelta(hours=hour)) + "/a")
-    assert set(world.run()) == world.keys()
+    assert set(world.run()) == world.present()
     assert world.cursor["pattern"] == pattern
-    before = world.keys()
+    before = world.present()
     world.wait(hours=6)
     new = [folder.format(world.clock.now()) + "/b", folder.format(NOW - timedelta(hours=20)) + "/b"]
     world.put(*new)
