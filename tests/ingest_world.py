@@ -83,6 +83,7 @@ class TokenSink:
     bad: set[int] = field(default_factory=set)
     broken: BaseException | None = None
     late: bool = False
+    forgets_empty: bool = False
     asked: list[str] = field(default_factory=list)
 
     def load(self, batch: OpenItems) -> None:
@@ -98,6 +99,8 @@ class TokenSink:
 
     def take(self, token: str, items: Sequence[Item]) -> None:
         """One transaction: the data and the token."""
+        if self.forgets_empty and not items:
+            return
         for item in items:
             self.effects[item.seq] = self.effects.get(item.seq, 0) + 1
         self.tokens[token] = BitMap64([item.seq for item in items])

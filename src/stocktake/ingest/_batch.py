@@ -75,6 +75,11 @@ class Batch:
         return self._claimed.claim.attempt
 
     @property
+    def attempts_max(self) -> int:
+        """After so many attempts it is dead."""
+        return self._consumer.spec.attempts_max
+
+    @property
     def is_repeated(self) -> bool:
         """True if somebody held it before, so that the sink may hold it already."""
         return self._claimed.claim.again

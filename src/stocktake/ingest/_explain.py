@@ -18,7 +18,7 @@ from stocktake.ingest._exceptions import rows_of
 from stocktake.ingest._facts import claim_of, commits_of
 from stocktake.ingest._judge import Action, Judge, Verdict
 from stocktake.ingest._ledger import Consumer, LockedConsumer, is_abandoned, looked_at
-from stocktake.ingest._overwrite import overwrite_rule
+from stocktake.ingest._overwrite import given_up
 from stocktake.ingest._spec import ItemState, OverwritePolicy
 from stocktake.model import display_key
 
@@ -127,7 +127,7 @@ def explain_key(consumer: Consumer, feed: ChangeFeed, key: str, claim: str) -> E
     if not history:
         raise _never_seen(consumer, feed, key, claim)
     changes = [change_of(row) for row in history]
-    facts = _Facts(consumer, feed, changes)
+    facts = _Facts(consumer, changes)
     with looked_at(consumer) as here:
         explained = tuple(
             _explained(facts, here, row, change)
@@ -139,16 +139,13 @@ def explain_key(consumer: Consumer, feed: ChangeFeed, key: str, claim: str) -> E
 class _Facts:
     """What the filters and the policy say, as far as it can be said again."""
 
-    def __init__(self, consumer: Consumer, feed: ChangeFeed, changes: list[Change]) -> None:
+    def __init__(self, consumer: Consumer, changes: list[Change]) -> None:
         self.consumer = consumer
         self.now = consumer.now()
         self._judge = Judge(consumer.spec)
         self._policies: dict[int, Verdict] = {}
         if consumer.spec.overwrite is OverwritePolicy.LATEST_ONLY:
-            rule = overwrite_rule(consumer.spec, feed, lambda _: False)
-            with looked_at(consumer) as here:
-                state = here.seqs
-            self._policies = dict(rule.verdicts(changes, state))
+            self._policies = given_up(changes)
 
     def verdict(self, change: Change) -> Verdict:
         """Of the filters; if they let it through, of the policy."""

@@ -181,6 +181,7 @@ class Ingestion:
         stop = stop or threading.Event()
         loader = Loader(self.next_batch, sink, Heartbeat(self.spec.lease), stop, progress=progress)
         skipped = self._claims().skipped_files
+        progress.phase("loading", None, "objects")
         try:
             while True:
                 try:

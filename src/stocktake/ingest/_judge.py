@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -70,11 +71,13 @@ class Judge:
     Rules are asked in this order, the first that speaks decides: deletion, noise, exclude, include,
     size, time of modification, age. Size and time of modification do not hold back an object of
     which they are not known (an event may tell neither).
+
+    `name_of` makes of a key the part below the source.
     """
 
     def __init__(self, spec: IngestionSpec) -> None:
         filters = spec.filters
-        self._prefix = spec.source.key
+        self.name_of = namer(spec.source.key)
         self._deletions = spec.deletions
         self._noise = filters.ignore_noise
         self._include = [
@@ -97,7 +100,7 @@ class Judge:
 
     def judge(self, change: Change, now_ms: int) -> Verdict:
         """What to do with it, at that time."""
-        name = below(self._prefix, change.key)
+        name = self.name_of(change.key)
         if change.is_deletion and not self._deletions:
             return Verdict(Action.SKIP, "deletion")
         if self._noise:
@@ -140,15 +143,17 @@ class Judge:
         return None
 
 
-def below(prefix: str, key: str) -> str:
-    """The part of a key that globs are about: what comes after the source's folder.
+def namer(prefix: str) -> Callable[[str], str]:
+    """Makes of a key the part that globs are about: what comes after the source's folder.
 
-    >>> below("data/", "data/a/b"), below("data", "data/a/b"), below("da", "data/a/b")
+    >>> namer("data/")("data/a/b"), namer("data")("data/a/b"), namer("da")("data/a/b")
     ('a/b', 'a/b', 'data/a/b')
     """
-    if key.startswith("/", len(prefix)) and not prefix.endswith("/") and prefix:
-        return key[len(prefix) + 1 :]
-    return key[prefix.rfind("/") + 1 :]
+    folder = prefix.rfind("/") + 1
+    whole = len(prefix)
+    if folder == whole:
+        return lambda key: key[whole:]
+    return lambda key: key[whole + 1 :] if key.startswith("/", whole) else key[folder:]
 
 
 def noise_of(name: str, size_bytes: int | None) -> str | None:

@@ -120,7 +120,7 @@ class LatestOnly:
         rows = changes_of(self._feed.rows_at(sorted(set(suspects.values()))))
         newer = {row.seq: row for row in rows}
         return {
-            changes[index].seq: Verdict(Action.SKIP, "latest-only", f"{newest} ({_word(row)})")
+            changes[index].seq: _gives_way(row)
             for index, newest in suspects.items()
             # two keys may have one hash
             if (row := newer[newest]).key == changes[index].key
@@ -150,9 +150,22 @@ class LatestOnly:
         self._hashes, self._newest = hashes[last_of_key], seqs[last_of_key]
 
 
+def given_up(history: list[Change]) -> dict[int, Verdict]:
+    """What `latest-only` says of all changes of one key, oldest first."""
+    found: dict[int, Verdict] = {}
+    newest: Change | None = None
+    for change in reversed(history):
+        if newest is not None:
+            found[change.seq] = _gives_way(newest)
+        elif change.change != ChangeKind.NEW:
+            newest = change
+    return found
+
+
 def _hashes(keys: Iterable[str]) -> npt.NDArray[np.int64]:
     return np.fromiter(map(hash, keys), np.int64)
 
 
-def _word(change: Change) -> str:
-    return "a deletion" if change.is_deletion else "other content"
+def _gives_way(newer: Change) -> Verdict:
+    what = "a deletion" if newer.is_deletion else "other content"
+    return Verdict(Action.SKIP, "latest-only", f"{newer.seq} ({what})")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyroaring import BitMap64
 
-from stocktake.errors import LeaseLostError, SinkError, StocktakeError
+from stocktake.errors import IngestError, LeaseLostError, SinkError, StocktakeError
 from stocktake.faults import reached
 from stocktake.ingest._batch import Batch
 from stocktake.ingest._discover_job import DiscoveryReport
@@ -158,10 +158,7 @@ class Loader:
         held = self._held(batch) if self.sink.keeps_tokens else None
         if held is not None:
             return batch.commit(held.seqs), False
-        batch.postpone(error)
-        with self._lock:
-            self.result.errors.append(f"{batch.token}: {_said(error)}")
-        return batch.outcome or Outcome(BitMap64()), False
+        return self._postponed(batch, error), False
 
     def _held(self, batch: Batch) -> Landed | None:
         return self.sink.landed(batch.consumer, [batch.token]).get(batch.token)
@@ -169,10 +166,13 @@ class Loader:
     def _load(self, batch: Batch) -> tuple[Outcome, bool]:
         """Load a batch unless the sink holds it already. True: it did."""
         asks = batch.is_repeated and self.sink.keeps_tokens
-        if asks:
-            held = self._held(batch)
-            if held is not None:
-                return batch.commit(held.seqs, recovered=True), True
+        held = self._held(batch) if asks else None
+        if held is not None:
+            return batch.commit(held.seqs, recovered=True), True
+        if batch.attempt > batch.attempts_max:
+            # it may be what kills its workers: others must not wait for it for ever
+            silent = IngestError(f"{batch.attempt - 1} workers fell silent with the batch")
+            return self._postponed(batch, silent), False
         self.sink.load(batch)
         reached("ingest.loaded")
         if not asks:
@@ -180,12 +180,22 @@ class Loader:
         # the worker that held it before may have loaded it in this very moment, and without what
         # failed there: then our load changed nothing, and only the sink knows what it holds
         held = self._held(batch)
-        if held is None and batch.items:
+        if held is not None:
+            return batch.commit(held.seqs), False
+        if batch.items:
             raise SinkError(
                 f"the sink does not know the batch `{batch.token}` that it has just loaded",
                 token=batch.token,
             )
-        return batch.commit(None if held is None else held.seqs), False
+        # nothing could be loaded, so the token is not taken: what failed must stay under it as long
+        # as the worker before may still load it
+        return self._postponed(batch, IngestError("nothing of the batch could be loaded")), False
+
+    def _postponed(self, batch: Batch, error: Exception) -> Outcome:
+        batch.postpone(error)
+        with self._lock:
+            self.result.errors.append(f"{batch.token}: {_said(error)}")
+        return batch.outcome or Outcome(BitMap64())
 
 
 def _said(error: Exception) -> str:

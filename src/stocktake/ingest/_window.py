@@ -15,7 +15,7 @@ from datetime import datetime
 from pyroaring import BitMap64
 
 from stocktake.ingest._change import Change, ChangeFeed, changes_of, to_ms
-from stocktake.ingest._judge import Action, Judge, below
+from stocktake.ingest._judge import Action, Judge
 from stocktake.ingest._overwrite import OverwriteRule
 from stocktake.ingest._seqs import SeqState, span
 from stocktake.ingest._spec import BatchOrder, IngestionSpec
@@ -207,9 +207,9 @@ class Window:
             self._ripe_ms = min(self._ripe_ms, max(until_ms, now_ms + _RIPENING_STEP_MS))
 
     def _add(self, changes: Iterable[Change]) -> None:
-        prefix = self._source.spec.source.key
+        name_of = self._source.judge.name_of
         for change in changes:
-            folder, slash, _ = below(prefix, change.key).partition("/")
+            folder, slash, _ = name_of(change.key).partition("/")
             name = folder if slash else ""
             heap = self._folders.get(name)
             if heap is None:

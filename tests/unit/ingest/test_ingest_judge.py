@@ -13,7 +13,7 @@ from stocktake.errors import InvalidSettingError
 from stocktake.ingest import Filters, IngestionSpec, OverwritePolicy
 from stocktake.ingest._change import Change
 from stocktake.ingest._globs import glob_regex
-from stocktake.ingest._judge import Judge, below
+from stocktake.ingest._judge import Judge, namer
 from stocktake.ingest._spec_json import spec_from_json, spec_to_json
 from stocktake.listing import StrategyName
 from stocktake.model import S3Url
@@ -64,7 +64,8 @@ def test_globs_that_mean_nothing_are_refused(glob: str, world: World) -> None:
 
 
 def test_globs_are_about_the_key_below_the_source() -> None:
-    assert below("", "a/b") == "a/b"
+    names = [namer(prefix)("data/a/b") for prefix in ("", "data/", "data", "da", "data/a")]
+    assert names == ["data/a/b", "a/b", "a/b", "data/a/b", "b"]
     assert rule("in/2020/x.csv", include=("2020/*.csv",)) == "include"
     assert rule("in/2020/x.csv", include=("in/2020/*.csv",)) == "not-included"
     assert rule("in/2020/x.csv", exclude=("2020/**",), include=("*.csv",)) == "exclude"

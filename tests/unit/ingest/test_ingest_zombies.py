@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import timedelta
+
 import pytest
 
 from ingest_world import TokenSink, World
 from stocktake.errors import LeaseLostError
 from stocktake.ingest import Batch, Ingestion
+from stocktake.ingest._heartbeat import Heartbeat
 
 
 def two_holders(world: World) -> tuple[Ingestion, Batch, Batch]:
@@ -83,3 +87,69 @@ def test_follower_for_whom_everything_failed_still_lands_the_token(world: World)
     sink.load(zombie)
     rest(world, ingestion, sink)
     assert sink.effects == {1: 1, 2: 1}
+
+
+def test_token_that_nobody_landed_keeps_what_failed(world: World) -> None:
+    """Sinks do not note a batch of which nothing was left; the zombie may still load it."""
+    sink = TokenSink(bad={1, 2})
+    sink.forgets_empty = True
+    ingestion, zombie, follower = two_holders(world)
+    follower.release()
+    result = ingestion.run(sink, discover_first=False)
+    assert (result.files, len(result.errors)) == (0, 1)
+    sink.bad.clear()
+    sink.load(zombie)
+    rest(world, ingestion, sink)
+    assert sink.effects == {1: 1, 2: 1}
+
+
+def test_batch_that_kills_its_workers_dies_itself(world: World) -> None:
+    world.feed.add("a")
+    ingestion, sink = world.ingestion(attempts_max=2), TokenSink()
+    for _ in range(2):
+        assert ingestion.next_batch() is not None
+        world.clock.advance(400)
+    result = ingestion.run(sink, discover_first=False)
+    assert (result.files, result.dead) == (0, 1)
+    assert "2 workers fell silent" in ingestion.dead()[0].reason
+
+
+def test_long_processing_is_not_handed_out_again(world: World) -> None:
+    """Facts 4.1 (events, long processing vs visibility): whoever renews keeps its batch."""
+    world.feed.add("a")
+    ingestion, sink = world.ingestion(), TokenSink()
+    load = sink.load
+
+    def slowly(batch: Batch) -> None:
+        for _ in range(20):
+            world.clock.advance(200)
+            batch.renew()
+            assert ingestion.next_batch("other") is None
+        load(batch)
+
+    sink.load = slowly  # type: ignore[method-assign, assignment]
+    assert ingestion.run(sink, discover_first=False).files == 1
+
+
+def test_heartbeat_renews_until_the_lease_is_lost() -> None:
+    """Facts 2.9: consumers without a heartbeat work on what others have too."""
+    beats, refused = threading.Semaphore(0), threading.Semaphore(0)
+
+    class Counted:
+        token = "t"
+        lost = False
+
+        def renew(self) -> None:
+            if self.lost:
+                refused.release()
+                raise LeaseLostError("gone")
+            beats.release()
+
+    batch = Counted()
+    heartbeat = Heartbeat(timedelta(seconds=0.02))
+    heartbeat.add(batch)  # type: ignore[arg-type]
+    assert all(beats.acquire(timeout=10) for _ in range(3))
+    batch.lost = True
+    assert refused.acquire(timeout=10)
+    heartbeat.stop()
+    assert heartbeat._batches == {}
