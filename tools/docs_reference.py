@@ -1,7 +1,7 @@
-"""Write `docs/reference/cli.md` from the commands' own help; find the commands that docs show.
+"""Write the generated pages of `docs/reference/`; find the commands that docs show.
 
-python tools/docs_reference.py            write the page
-python tools/docs_reference.py --check    exit 1 if the page is not what would be written
+python tools/docs_reference.py            write the pages
+python tools/docs_reference.py --check    exit 1 if a page is not what would be written
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import itertools
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from stocktake.cli._main import _root, run_command
 from stocktake.cli._output import Output
+from stocktake.ingest import FIGURES, SINK_SETTINGS, SinkSetting
+from stocktake.listing import STRATEGY_SETTINGS, StrategySetting, guarantee_rows
 from stocktake.settings import SETTINGS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -56,6 +58,39 @@ are shown once, with the overview. Data goes to standard output,
 progress and errors to standard error. With `--json` the answer is one JSON document; new fields may
 appear in it, so ignore what you do not know. `NO_COLOR` and `--no-color` give plain text.
 """
+_STRATEGIES_OPENING = """# Strategies
+
+This page is written by `make docs` from `stocktake.listing`; the contract tests and the planner use
+the same data. [Choose a strategy](../how-to/choose-a-strategy.md) says which one to take,
+[How discovery works](../explanation/discovery.md) why.
+
+Requests are LIST requests of one run over a million objects of which one percent is new. *At the
+next audit* means: only when a full scan beside the strategy finds it; the scan counts it as missed.
+
+"""
+_STRATEGY_SETTINGS_OPENING = """
+## Settings
+
+`stocktake ingest create ... --set name=value` sets them. Names that other programs use for the same
+are understood too.
+"""
+_SINKS_OPENING = """# Sinks
+
+This page is written by `make docs` from `stocktake.ingest.SINK_SETTINGS`.
+[Ingest new files](../how-to/ingest-new-files.md) says what each sink does and promises.
+
+`stocktake ingest create ... --sink KIND --sink-set name=value` sets them; a name with a dot is a
+member: `--sink-set catalog.uri=...`. Paths are kept absolute. Settings are kept as they are given,
+so leave secrets to the environment or to the configuration of the sink's own client.
+"""
+_METRICS_OPENING = """# Metrics
+
+This page is written by `make docs` from `stocktake.ingest.FIGURES`. `stocktake ingest metrics`
+prints them in the text format of Prometheus, with `stocktake_` before each name. Rules to begin
+with: [Operate an ingestion](../how-to/operate-an-ingestion.md#metrics-and-alerts). Counters are
+sums over the runs that the catalog keeps.
+
+"""
 _BLOCK = re.compile(r"^( *)```(?:console|sh|bash)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _COMMON = re.compile(r"^(?:Common|Object store) options:\n(?:  .*\n)+\n", re.MULTILINE)
 _INLINE = re.compile(r"`(stocktake [^`\n]+)`")
@@ -82,7 +117,61 @@ def help_text(words: tuple[str, ...]) -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated page and its text."""
-    return {REFERENCE / "cli.md": commands_page(), REFERENCE / "settings.md": settings_page()}
+    return {
+        REFERENCE / "cli.md": commands_page(),
+        REFERENCE / "settings.md": settings_page(),
+        REFERENCE / "strategies.md": strategies_page(),
+        REFERENCE / "sinks.md": sinks_page(),
+        REFERENCE / "metrics.md": metrics_page(),
+    }
+
+
+def strategies_page() -> str:
+    """The table of what each strategy promises, and the settings of each."""
+    rows = guarantee_rows()
+    table = _markdown(list(rows[0]), ([f"`{r['strategy']}`", *list(r.values())[1:]] for r in rows))
+    pieces = [_STRATEGIES_OPENING + table, _STRATEGY_SETTINGS_OPENING]
+    for name, settings in STRATEGY_SETTINGS.items():
+        if settings:
+            pieces += [f"### `{name}`", "", _strategy_settings(settings), ""]
+    return "\n".join(pieces).rstrip() + "\n"
+
+
+def _strategy_settings(settings: tuple[StrategySetting, ...]) -> str:
+    def row(one: StrategySetting) -> list[str]:
+        default = "" if one.default is None else f"`{_shown(one.default)}`"
+        also = ", ".join(f"`{alias}`" for alias in one.aliases)
+        return [f"`{one.name}`", one.kind.value, default, one.help, also]
+
+    return _markdown(["name", "value", "default", "what it does", "also"], map(row, settings))
+
+
+def sinks_page() -> str:
+    """The settings of every sink."""
+    pieces = [_SINKS_OPENING]
+    for kind, settings in SINK_SETTINGS.items():
+        rows = (_sink_setting(one) for one in settings)
+        pieces += [f"## `{kind}`", "", _markdown(["name", "what it is"], rows), ""]
+    return "\n".join(pieces).rstrip() + "\n"
+
+
+def _sink_setting(one: SinkSetting) -> list[str]:
+    return [f"`{one.name}`", f"{one.help}{' (required)' if one.required else ''}"]
+
+
+def metrics_page() -> str:
+    """Every figure that can be watched."""
+    rows = (
+        [f"`{one.name}`", one.kind.value, ", ".join(f"`{n}`" for n in one.labels), one.help]
+        for one in FIGURES
+    )
+    return _METRICS_OPENING + _markdown(["name", "kind", "labels", "what it is"], rows) + "\n"
+
+
+def _markdown(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def settings_page() -> str:
@@ -99,7 +188,9 @@ def settings_page() -> str:
 
 
 def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else f"{value:.10g}"
 
 
 def commands_page() -> str:

@@ -14,7 +14,7 @@ from stocktake.cli._main import _root
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "stocktake"
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+\b")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]\b")  # `--x-s3` ends names of buckets
 COMMAND = re.compile(r"(?<!install )(?<!upgrade )\bstocktake ([a-z]+)")
 OTHERS_OPTIONS = {"--upgrade"}
 """Options of other programs that hints name: pip."""

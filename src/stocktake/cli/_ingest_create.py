@@ -194,10 +194,10 @@ Backoff = Annotated[
     app,
     "create",
     examples=(
-        "stocktake ingest create photos s3://photos/2026/ --sink parquet \\",
-        "    --sink-set location=s3://lake/photos --include '*.csv'",
-        "stocktake ingest create logs s3://logs/ --strategy incremental_lexical \\",
-        "    --audit-every 1d --sink iceberg --sink-set table=lake.logs",
+        "stocktake ingest create photos s3://photos/2026/ --include '*.csv' \\\n"
+        "      --sink parquet --sink-set location=s3://lake/photos --sink-set reader=csv",
+        "stocktake ingest create logs s3://logs/ --strategy incremental_lexical \\\n"
+        "      --audit-every 1d --sink iceberg --sink-set table=lake.logs",
     ),
 )
 def create(  # noqa: PLR0913 - one parameter per option

@@ -101,10 +101,10 @@ def show_one(run: Run, name: str, runs_max: int) -> int:
     for line in (*spec_lines(ingestion.spec), *_status_lines(status)):
         out.line(f"  {line}")
     for claim in status.in_flight:
-        holder = "nobody, the next worker takes it over" if claim.is_abandoned else claim.worker
+        holder = f"{'abandoned by ' if claim.is_abandoned else 'by '}{claim.worker}"
         out.line(
             f"  in work   {plural(claim.files, 'object')}, {size_text(claim.size_bytes)}, "
-            f"attempt {claim.attempt}, by {holder}"
+            f"attempt {claim.attempt}, {holder}"
         )
     if runs:
         out.line()
