@@ -15,6 +15,7 @@ from stocktake.ingest._ingestion import Ingestion, create_ingestion, open_ingest
 from stocktake.ingest._prometheus import prometheus_text
 from stocktake.ingest._registry import IngestionRow, delete_ingestion, list_ingestions
 from stocktake.ingest._run import IngestResult
+from stocktake.ingest._seen_cache import NoSeenCache, RedisSeenCache, SeenCache, SeenIntake
 from stocktake.ingest._settling import Outcome
 from stocktake.ingest._sink import Item, Landed, OpenItems, Sink
 from stocktake.ingest._spec import (
@@ -80,14 +81,18 @@ __all__ = [
     "ItemState",
     "Landed",
     "LocalDataset",
+    "NoSeenCache",
     "OpenItems",
     "Outcome",
     "OverwritePolicy",
     "ParquetSink",
     "Reader",
     "Reading",
+    "RedisSeenCache",
     "S3Dataset",
     "Sample",
+    "SeenCache",
+    "SeenIntake",
     "Sink",
     "SinkCommand",
     "SinkKind",

@@ -9,14 +9,23 @@ So a cache that is down, full, slow or empty costs time, and never an event.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from stocktake.clock import Clock, SystemClock
 from stocktake.errors import InvalidSettingError, MissingExtraError
-from stocktake.events import ObjectEvent
+from stocktake.events import (
+    Decoded,
+    Intake,
+    Message,
+    ObjectEvent,
+    QueuePulse,
+    decode_message,
+)
+from stocktake.state import State
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -160,6 +169,66 @@ class RedisSeenCache:
                 self.failures += 1
                 self._resting_until_s = self._clock.monotonic_s() + _REST_S
             return None
+
+
+class SeenIntake(Intake):
+    """An `Intake` that spares the database messages whose events are all known to a cache.
+
+    Such a message is safe already: it is only deleted from its queue. Events of buckets that are
+    not wanted are neither asked about nor marked, since another receiver may want them.
+
+    Args:
+        state: Where events are kept.
+        queue: Where messages come from.
+        clock: For stamps and lags.
+        cache: What is known. It is not closed.
+        buckets: Events of other buckets are counted and left out; None keeps all.
+        pulse: What an earlier receiver of this queue has learned.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        queue: str,
+        clock: Clock,
+        cache: SeenCache,
+        *,
+        buckets: Collection[str] | None = None,
+        pulse: QueuePulse | None = None,
+    ) -> None:
+        super().__init__(state, queue, clock, buckets=buckets, pulse=pulse)
+        self._cache = cache
+
+    def take(self, messages: Sequence[Message]) -> list[Decoded]:
+        """Keep what is not known, in one transaction, and mark it then."""
+        said = [decode_message(message.body) for message in messages]
+        wanted = [[e for e in decoded.events if self._wanted(e)] for decoded in said]
+        answers = iter(self._cache.known([event for events in wanted for event in events]))
+        known_all = [
+            bool(events) and sum(islice(answers, len(events))) == len(events) for events in wanted
+        ]
+        spared = [
+            known and not decoded.refusals for known, decoded in zip(known_all, said, strict=True)
+        ]
+        fresh = [message for message, known in zip(messages, spared, strict=True) if not known]
+        if fresh:
+            super().take(fresh)
+        kept = (events for events, known in zip(wanted, spared, strict=True) if not known)
+        self._cache.mark([event for events in kept for event in events])
+        with self._lock:
+            for message, decoded, known in zip(messages, said, spared, strict=True):
+                if known:
+                    self._count_spared(message, decoded)
+        return said
+
+    def _count_spared(self, message: Message, decoded: Decoded) -> None:
+        self.metrics.messages += 1
+        self.metrics.received += len(decoded.events)
+        known = sum(self._wanted(event) for event in decoded.events)
+        self.metrics.duplicate += known
+        self.metrics.foreign += len(decoded.events) - known
+        if message.sent_at is not None:
+            self.pulse.beat(message.sent_at)
 
 
 def _digest(event: ObjectEvent) -> bytes:
