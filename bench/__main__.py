@@ -11,6 +11,7 @@ import sys
 BENCHMARKS = {
     "import": ("bench.import_report", "reports to catalog, beside gzip, isal and plain DuckDB"),
     "diff": ("bench.diff_snapshots", "two snapshots compared, beside one hash join"),
+    "feed": ("bench.feed", "absorbing listings into a feed, time and memory"),
     "pages": ("bench.pages", "latency of the questions a person asks"),
     "manifest": ("bench.manifest", "a manifest of 100,000 parts, fetched and parsed"),
     "storage": ("bench.storage_forms", "forms of an object file"),

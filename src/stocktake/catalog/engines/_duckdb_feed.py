@@ -38,8 +38,8 @@ from stocktake.catalog.engines._protocol import (
     Witness,
 )
 
-_ROWS_PER_RANGE = 600_000
-_RANGES_MAX = 80
+_ROWS_PER_RANGE = 200_000
+_RANGES_MAX = 200
 _BATCH_ROWS = 65_536
 _SEEN = ("key", "version_id", "size_bytes", "last_modified", "etag", "storage_class")
 _SEEN_LIST = ", ".join(_SEEN)
@@ -98,7 +98,7 @@ def rescan(
 ) -> Iterator[pa.RecordBatch]:
     """All that a snapshot of the whole prefix says otherwise; see `Engine.rescan`.
 
-    Memory: one range of both sides (about 600,000 rows, more beyond 48 M) and what lies over the
+    Memory: one range of both sides (about 200,000 rows, more beyond 40 M) and what lies over the
     base.
     """
     decided, instants = verdict(known, witness)
