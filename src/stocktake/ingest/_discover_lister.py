@@ -6,14 +6,41 @@ from collections.abc import Iterator
 
 from stocktake.catalog import Snapshot, find_snapshot, list_snapshots
 from stocktake.ingest._discover_job import DiscoveryJob
-from stocktake.listing import Lister, RangeLister, RangeOptions
+from stocktake.listing import Lister, RangeOptions, choose_lister, known_profile
+from stocktake.store import StoreProfile
 
 
 def lister_for(job: DiscoveryJob) -> Lister:
-    """A lister for the job's prefix."""
+    """A lister for the job's prefix, as the store allows."""
     keys, rows = hints(job)
-    options = RangeOptions(split_keys=keys, rows_expected=rows)
-    return RangeLister(options, clock=job.catalog.clock)
+    return choose_lister(
+        job.store,
+        job.spec.source.bucket,
+        RangeOptions(split_keys=keys, rows_expected=rows),
+        state=job.catalog.state,
+        clock=job.catalog.clock,
+    )
+
+
+def profile_for(job: DiscoveryJob) -> StoreProfile | None:
+    """What is known of the store's listings, for strategies that need key order; None if nothing.
+
+    Only `ordered` and `start_after` are to be believed.
+    """
+    known = known_profile(job.catalog.state, job.store, job.spec.source.bucket)
+    if known is None:
+        return None
+    return StoreProfile(
+        ordered=known.ordered is not False,
+        start_after=known.start_after is not False,
+        page_limit=True,
+        odd_keys=True,
+        put_if_absent=False,
+        put_if_match=False,
+        checksums=False,
+        versioning=None,
+        list_versions=bool(known.versions),
+    )
 
 
 def hints(job: DiscoveryJob) -> tuple[tuple[str, ...], int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stocktake.ingest._discover_job import DiscoveryJob, DiscoveryReport, report_of
-from stocktake.ingest._discover_lister import hints
+from stocktake.ingest._discover_lister import hints, profile_for
 from stocktake.listing import ListingJob, start_strategy
 
 
@@ -21,6 +21,7 @@ def run_partial(job: DiscoveryJob) -> DiscoveryReport:
                 split_keys=keys,
                 keys_expected=rows,
                 settings=job.spec.strategy_settings,
+                profile=profile_for(job),
             ),
         )
         metrics = run.metrics

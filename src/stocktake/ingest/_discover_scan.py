@@ -79,7 +79,10 @@ def _list(job: DiscoveryJob) -> tuple[Snapshot, ListingMetrics]:
     lister = lister_for(job)
     fresh = ListSource(job.store, job.spec.source, clock=job.catalog.clock, lister=lister)
     source = take_up_scan(job.catalog, fresh, younger_than=_RESUMED_MAX)
-    result = import_snapshot(job.catalog, source, _OPTIONS, progress=job.progress)
+    try:
+        result = import_snapshot(job.catalog, source, _OPTIONS, progress=job.progress)
+    finally:
+        source.close()
     snapshot = find_snapshot(job.catalog, result.snapshot_id)
     metrics = replace(source.metrics, objects=snapshot.manifest.stats.rows, new=0)
     return snapshot, metrics
