@@ -268,3 +268,13 @@ def test_a_bucket_that_cannot_be_listed_is_an_error_of_the_run(user, fake, sourc
 @pytest.mark.parametrize("command", GROUP)
 def test_the_help_of_each_command_names_its_json(user, command):
     assert members_in(help_of(user, "ingest", command))
+
+
+def test_a_young_listing_is_used_again_and_the_answer_says_so(user):
+    """STR-11"""
+    create(user, "--max-age", "1h")
+    user("ingest", "run", "photos")
+    answer = user("ingest", "run", "photos", "--json").json
+    assert answer["discovery"]["reused"] is True
+    assert answer["discovery"]["metrics"]["calls"] == {}
+    assert "not listed again" in user("ingest", "run", "photos").out

@@ -151,7 +151,11 @@ def _with_common(
         ctx.obj = given
         if group and ctx.invoked_subcommand is not None:
             return None
-        return function(Run.of(given), **values)
+        run = Run.of(given)
+        try:
+            return function(run, **values)
+        finally:
+            run.close()
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -62,10 +62,11 @@ class _DemoRun(Run):
     def on(cls, run: Run, server: S3StoreOptions, clock: Clock, out: Output) -> _DemoRun:
         one = cls(run.settings, out, {}, clock)
         one.server = server
+        one._stores = run._stores
         return one
 
     def open_store(self) -> Store:
-        return open_store(self.server, meter=self.meter, clock=self.clock)
+        return self._keep(open_store(self.server, meter=self.meter, clock=self.clock))
 
 
 def run_demo(run: Run, directory: str, *, keep: bool) -> int:

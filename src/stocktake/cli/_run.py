@@ -32,6 +32,7 @@ class Run:
         self.clock = clock
         self.meter = Meter()
         self._options = options
+        self._stores: list[Store] = []
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Run:
@@ -49,7 +50,14 @@ class Run:
     def with_options(self, **options: Any) -> Run:
         """The same run with further options of the command; None is "not given"."""
         merged = {**self._options, **options}
-        return Run(load_settings(merged), self.out, merged, self.clock)
+        other = Run(load_settings(merged), self.out, merged, self.clock)
+        other._stores = self._stores
+        return other
+
+    def close(self) -> None:
+        """Give back the connections of every store that was opened, also by `with_options`."""
+        while self._stores:
+            self._stores.pop().close()
 
     def watch(self) -> AbstractContextManager[Watched]:
         """Progress for a long job: bars on a terminal, plain lines elsewhere."""
@@ -59,7 +67,11 @@ class Run:
         """The object store that the settings name. Counts into `meter`."""
         from stocktake.store import open_store
 
-        return open_store(self.store_options(), meter=self.meter, clock=self.clock)
+        return self._keep(open_store(self.store_options(), meter=self.meter, clock=self.clock))
+
+    def _keep(self, store: Store) -> Store:
+        self._stores.append(store)
+        return store
 
     def store_options(self) -> S3StoreOptions:
         """How the settings say that the object store is reached, and as whom."""

@@ -26,7 +26,7 @@ from stocktake.cli._run import Run
 from stocktake.cli._sources import about, source_text
 from stocktake.cli._text import duration_text, parse_duration, plural, size_text, time_text
 from stocktake.clock import format_utc
-from stocktake.listing import ListingMetrics, ListSource, RangeLister, RangeOptions
+from stocktake.listing import ListingMetrics, ListSource, RangeOptions, choose_lister
 from stocktake.model import S3Url, SourceKind
 from stocktake.telemetry import Meter
 
@@ -115,7 +115,14 @@ def _scan(run: Run, catalog: Catalog, source: S3Url, request: ScanRequest) -> Sc
     store = run.open_store()
     started_s = run.clock.monotonic_s()
     wanted = RangeOptions(workers=request.workers) if request.workers else RangeOptions()
-    lister = RangeLister(warm_options(catalog, source, wanted), clock=run.clock, meter=run.meter)
+    lister = choose_lister(
+        store,
+        source.bucket,
+        warm_options(catalog, source, wanted),
+        state=catalog.state,
+        clock=run.clock,
+        meter=run.meter,
+    )
     listing = ListSource(store, source, versions=request.versions, clock=run.clock, lister=lister)
     if not request.restart:
         listing = take_up_scan(catalog, listing, younger_than=_RESUME_WITHIN)
