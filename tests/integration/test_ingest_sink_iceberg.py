@@ -288,3 +288,28 @@ def test_without_pyiceberg_the_extra_is_named(
     with pytest.raises(MissingExtraError, match="Iceberg") as caught:
         IcebergSink({}, "a.b", Reading(), FixedClock(NOW)).landed("photos", ["clm_1"])
     assert caught.value.hint == "pip install 'stocktake[iceberg]'"
+
+
+def test_snapshots_of_older_versions_are_known(place: SinkPlace, store: MemoryStore) -> None:
+    """A format that is kept for ever: written here by hand, as the documentation says."""
+    from pyiceberg.catalog import load_catalog
+
+    catalog = load_catalog(**place.iceberg())
+    catalog.create_namespace("s3")
+    rows = pa.table({"n": [1]})
+    table = catalog.create_table("s3.photos", schema=rows.schema)
+    seqs = "AgAAAAAAAAAAAAAAOzAAAAEAAAwAAgABAAIACgAJAAEAAAA6MAAAAQAAAAAAAAAQAAAABQA="
+    kept = {
+        "stocktake.commit-token": "clm_1",
+        "stocktake.consumer": "photos",
+        "stocktake.seqs": seqs,
+    }
+    table.append(rows, snapshot_properties=kept)
+    remembered = [["clm_0", seqs, 1_767_225_600_000]]
+    with table.transaction() as transaction:
+        transaction.set_properties({"stocktake.landed.photos": json.dumps(remembered)})
+    found = place.open().landed("photos", ["clm_1", "clm_0"])
+    assert {token: sorted(landed.seqs)[:2] for token, landed in found.items()} == {"clm_1": [1, 2]}
+    table.append(rows)
+    expire(place)
+    assert set(place.open().landed("photos", ["clm_0"])) == {"clm_0"}
