@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,10 +26,11 @@ from hypothesis.stateful import (
 )
 
 from ingest_world import NOW, TokenSink, World, make_world
+from postgres_server import PostgresServer
 from stocktake.catalog import open_catalog
 from stocktake.clock import FixedClock
 from stocktake.errors import IngestError, LeaseLostError
-from stocktake.ingest import Batch, Ingestion
+from stocktake.ingest import Batch, Filters, Ingestion, open_ingestion
 from stocktake.ingest._ledger import claims_of, looked_at
 from stocktake.ingest._seqs import unpack
 
@@ -46,29 +49,45 @@ class Consumer(RuleBasedStateMachine):
     """`model[seq]` is open, claimed, retry or settled; `loads[seq]` counts loads since a rewind."""
 
     place: Path
+    state_url: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = FixedClock(NOW)
-        self.catalog = open_catalog(str(self.place), clock=self.clock, threads=1)
+        self.catalog = open_catalog(
+            str(self.place), state_url=self.state_url, clock=self.clock, threads=1
+        )
         self.world: World = make_world(self.catalog, self.clock)
         self.sink = TokenSink()
         self.model: dict[int, str] = {}
         self.noise: set[int] = set()
         self.lived: dict[str, dict[int, int]] = {}
         self.lives: dict[int, int] = {}
+        self.born: dict[int, datetime] = {}
         self.loads: dict[tuple[int, int], int] = {}
         self.held: list[Held] = []
         self.holder: dict[str, Held] = {}
         self.workers = 0
 
-    @initialize(files=st.integers(1, 4), ahead=st.sampled_from([3, 1000]))
-    def make(self, files: int, ahead: int) -> None:
+    @initialize(
+        files=st.integers(1, 4),
+        ahead=st.sampled_from([3, 1000]),
+        settle_s=st.sampled_from([0.0, 20.0]),
+    )
+    def make(self, files: int, ahead: int, settle_s: float) -> None:
         name = f"it{type(self).made}"
         type(self).made += 1
         self.it: Ingestion = self.world.ingestion(
-            name, files_max=files, look_ahead=ahead, attempts_max=3
+            name,
+            files_max=files,
+            look_ahead=ahead,
+            attempts_max=3,
+            filters=Filters(settle_s=settle_s),
         )
+        # another machine: the same consumer with a window of its own
+        self.other = self.world.attach(open_ingestion(self.catalog, self.world.store, name))
+        self.settle_s = settle_s
+        self.discover(["a/x", "a/y", "_SUCCESS", "b/x", "b/y", "a/z"])
 
     made = 0
 
@@ -83,17 +102,18 @@ class Consumer(RuleBasedStateMachine):
             number = len(self.world.feed.rows)
             seq = self.world.feed.add(name if name == "_SUCCESS" else f"{name}{number}")
             self.lives[seq] = 0
+            self.born[seq] = self.clock.now()
             if name == "_SUCCESS":
                 self.noise.add(seq)
             else:
                 self.model[seq] = "open"
 
-    @rule()
-    def claim(self) -> None:
+    @rule(elsewhere=st.booleans())
+    def claim(self, elsewhere: bool = False) -> None:
         self.workers += 1
-        batch = self.it.next_batch(f"w{self.workers}")
+        batch = (self.other if elsewhere else self.it).next_batch(f"w{self.workers}")
         if batch is None:
-            assert "open" not in self.model.values()
+            assert not [s for s, kind in self.model.items() if kind == "open" and self.is_ripe(s)]
             return
         held = Held(batch)
         self.held.append(held)
@@ -104,6 +124,11 @@ class Consumer(RuleBasedStateMachine):
         if not batch.is_repeated:
             self.lived[batch.token] = {item.seq: self.lives[item.seq] for item in batch.items}
         self.holder[batch.token] = held
+
+    def is_ripe(self, seq: int) -> bool:
+        """Old enough, with the second by which ripening may lag."""
+        age = self.clock.now() - self.born[seq]
+        return age >= timedelta(seconds=self.settle_s + (1 if self.settle_s else 0))
 
     @precondition(lambda self: self.held)
     @rule(pick=PICK, which=PICK)
@@ -182,6 +207,13 @@ class Consumer(RuleBasedStateMachine):
     def die(self, pick: int) -> None:
         """The worker's memory is gone."""
         self.held.pop(pick % len(self.held))
+
+    @precondition(lambda self: self.held)
+    @rule(elsewhere=st.booleans())
+    def fall_silent(self, elsewhere: bool) -> None:
+        """Nobody renews anything for longer than a lease; somebody else looks for work."""
+        self.clock.advance(301)
+        self.claim(elsewhere)
 
     @rule(wait_s=st.sampled_from([1, 30, 301, 5000]))
     def wait(self, wait_s: int) -> None:
@@ -266,14 +298,30 @@ class Consumer(RuleBasedStateMachine):
                 assert explained.state in ("dead", "skipped")
 
 
-@pytest.mark.timeout(280)
-def test_consumer_against_a_dict() -> None:
+@pytest.fixture
+def place() -> Iterator[Path]:
     root = Path(tempfile.mkdtemp(prefix="stocktake-ingest-"))
-    try:
-        Consumer.place = root / "catalog"
-        open_catalog(str(Consumer.place), create=True, clock=FixedClock(NOW)).close()
-        run_state_machine_as_test(
-            Consumer, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
-        )
-    finally:
-        shutil.rmtree(root)
+    yield root / "catalog"
+    shutil.rmtree(root)
+
+
+def run_against_a_dict(place: Path, state_url: str | None, examples: int) -> None:
+    Consumer.place, Consumer.state_url = place, state_url
+    open_catalog(str(place), state_url=state_url, create=True, clock=FixedClock(NOW)).close()
+    run_state_machine_as_test(
+        Consumer, settings=settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    )
+
+
+def test_consumer_against_a_dict(place: Path) -> None:
+    run_against_a_dict(place, None, 25)
+
+
+@pytest.mark.servers
+def test_consumer_on_postgresql_against_a_dict(place: Path, postgres: PostgresServer) -> None:
+    run_against_a_dict(place, postgres.new_database(), 6)
+
+
+@pytest.mark.slow
+def test_consumer_against_a_dict_for_long(place: Path) -> None:
+    run_against_a_dict(place, None, 400)
