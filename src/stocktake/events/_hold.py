@@ -12,12 +12,20 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    Connection,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import ColumnElement
 
 from stocktake.clock import Clock, format_utc
-from stocktake.errors import StateLockedError
 from stocktake.events._event import EventKind, ObjectEvent
 from stocktake.events._sequencer import newer, sequencer_order
 from stocktake.model import escape_key, successor
@@ -25,9 +33,9 @@ from stocktake.state import State
 from stocktake.state import held_events as table
 
 _CHUNK = 500
-_TRIES = 20
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
-_identity = tuple_(table.c.bucket, table.c.key, table.c.version_id)
+_columns = (table.c.bucket, table.c.key, table.c.version_id)
+_identity = tuple_(*_columns)
 _Place = tuple[str, str, str]
 
 
@@ -75,7 +83,7 @@ def hold(connection: Connection, events: Iterable[ObjectEvent], clock: Clock) ->
     waiting: dict[_Place, list[ObjectEvent]] = {}
     for event in events:
         waiting.setdefault(_place(event), []).append(event)
-    # always in the same order, so that two receivers never wait for each other
+    # everybody takes places in this one order, so nobody ever waits in a circle
     for places in _chunks(sorted(waiting)):
         _hold_chunk(connection, {place: waiting[place] for place in places}, outcome, clock)
     return outcome
@@ -194,39 +202,50 @@ def _hold_chunk(
     clock: Clock,
 ) -> None:
     now = format_utc(clock.now())
-    for _ in range(_TRIES):
-        rows = [_row(_fold(None, events, Held()), now) for events in waiting.values()]
-        for place in _add(connection, rows):
-            _fold(None, waiting.pop(place), outcome)
-        if not waiting:
-            return
-        for place, known in _locked(connection, list(waiting)).items():
-            newest = _fold(known, waiting.pop(place), outcome)
-            if newest is not known:
-                _put(connection, _row(newest, now))
-        if not waiting:
-            return
-        # what was in the way is gone since: a feed took it in this very moment
-    raise StateLockedError("events cannot be put on hold: they are taken away as fast as they come")
+    fresh = {place: _fold(None, events, Held()) for place, events in waiting.items()}
+    known = _add(connection, fresh, now)
+    for place, events in waiting.items():
+        newest = _fold(known.get(place), events, outcome)
+        if place in known and newest is not known[place]:
+            _put(connection, _row(newest, now))
 
 
-def _add(connection: Connection, rows: list[dict[str, Any]]) -> set[_Place]:
-    """Insert what is not there; the places that were free."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    returning = statement.returning(table.c.bucket, table.c.key, table.c.version_id)
-    return {tuple(row) for row in connection.execute(returning, rows)}
+def _add(
+    connection: Connection, fresh: dict[_Place, ObjectEvent], now: str
+) -> dict[_Place, ObjectEvent]:
+    """Insert what is about places where nothing is; the others, and what is there, locked."""
+    if connection.dialect.name != "postgresql":  # SQLite has one writer at a time
+        known = _locked(connection, list(fresh))
+        rows = [_row(event, now) for place, event in fresh.items() if place not in known]
+        if rows:
+            connection.execute(insert(table), rows)
+        return known
+    statement = postgresql.insert(table)
+    # an update that changes nothing: unlike DO NOTHING it locks the row and says what is in it
+    statement = statement.on_conflict_do_update(
+        index_elements=[table.c.bucket, table.c.key, table.c.version_id],
+        set_={"received_at": table.c.received_at},
+    )
+    inserted: ColumnElement[bool] = literal_column("held_events.xmax = 0")
+    answer = connection.execute(
+        statement.returning(*_columns, table.c.event, inserted),
+        [_row(event, now) for event in fresh.values()],
+    )
+    found = {(b, k, v): (ObjectEvent.from_dict(event), new) for b, k, v, event, new in answer}
+    # `xmax` only tells a duplicate from the row that was just inserted, for counting
+    return {
+        place: event for place, (event, new) in found.items() if not new or event != fresh[place]
+    }
 
 
 def _locked(connection: Connection, places: Sequence[_Place]) -> dict[_Place, ObjectEvent]:
-    """The rows at these places, locked until the transaction ends."""
-    statement = (
-        select(table.c.bucket, table.c.key, table.c.version_id, table.c.event)
-        .where(_identity.in_(places))
-        .order_by(table.c.bucket, table.c.key, table.c.version_id)
-        .with_for_update()
-    )
-    rows = connection.execute(statement)
+    """The rows at these places, locked in the order of `places` until the transaction ends."""
+    order = [
+        column.collate("C") if connection.dialect.name == "postgresql" else column
+        for column in _columns
+    ]
+    statement = select(*_columns, table.c.event).where(_identity.in_(places)).order_by(*order)
+    rows = connection.execute(statement.with_for_update())
     return {(b, k, v): ObjectEvent.from_dict(event) for b, k, v, event in rows}
 
 
