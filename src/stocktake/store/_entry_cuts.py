@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ Ints: TypeAlias = npt.NDArray[np.int32]
 _OPEN, _CLOSE, _AMPERSAND, _SPACE = b"<>& "
 _TAG = re.compile(rb"<(/?[A-Za-z0-9]+)>([^<>]*)")
 _QUOTES = (b"&quot;", b"&#34;", b'"')
+_ASCII_END = 128
+_ENTRY_BYTES_MAX = 1 << 13  # a key of 1,024 bytes is at most 3,072 once encoded
 _PATTERNS_MAX = 8
 _CHILD = 2  # tags on the path to a value directly below its entry
 _NEVER_NESTED = frozenset(
@@ -36,20 +39,17 @@ class Pattern:
         tag: What the entry is (`Contents`, `Version`, `DeleteMarker`).
         names: The values directly below it, in order; '' for those of deeper elements.
         tags: How many tags the entry has.
-        places: Which tag opens each value.
-        before: Bytes from the opening `<` of each value to its first byte (with an ETag's quote).
-        after: Bytes from its last byte to the closing `<`: an ETag's quote, else 0.
-        last_bytes: Length of the last tag.
+        edges: By which tag each part of the entry begins: the first fixed part, then a value, a
+            fixed part, and so on; at last the tag by which the entry ends.
+        shifts: How many bytes behind that tag's `<`.
         skeleton: The entry without its values.
     """
 
     tag: str
     names: tuple[str, ...]
     tags: int
-    places: Ints
-    before: Ints
-    after: Ints
-    last_bytes: int
+    edges: Ints
+    shifts: Ints
     skeleton: bytes
 
 
@@ -76,11 +76,11 @@ class Cuts:
         return [self._segments.take(pa.array(every + (2 * place + 1))) for place in places]
 
 
-def cut_entries(region: bytes, tags: tuple[str, ...]) -> list[Cuts] | None:
+def cut_entries(region: memoryview, tags: tuple[str, ...]) -> list[Cuts] | None:
     """Where the values of every entry are; None if that cannot be told for sure.
 
     Args:
-        region: From the first byte of the first entry to the last byte of the last, ASCII.
+        region: From the first byte of the first entry to the last byte of the last.
         tags: What an entry may be.
     """
     data = np.frombuffer(region, np.uint8)
@@ -98,8 +98,9 @@ def cut_entries(region: bytes, tags: tuple[str, ...]) -> list[Cuts] | None:
 
 
 def _is_plain(data: Any, tags: int) -> bool:
-    """No control characters, and no `>` but those of tags: nothing that XML treats in its way."""
-    return bool(data.min() >= _SPACE) and int(np.count_nonzero(data == _CLOSE)) == tags
+    """ASCII without control characters, and no `>` but those of tags: XML changes none of it."""
+    plain = data.min() >= _SPACE and data.max() < _ASCII_END
+    return bool(plain) and int(np.count_nonzero(data == _CLOSE)) == tags
 
 
 def _accounts_for(data: Any, cuts: list[Cuts]) -> bool:
@@ -109,25 +110,26 @@ def _accounts_for(data: Any, cuts: list[Cuts]) -> bool:
 
 
 def _cut(
-    region: bytes, opened: Ints, pattern: Pattern, rows: npt.NDArray[np.int64] | None
+    region: memoryview, opened: Ints, pattern: Pattern, rows: npt.NDArray[np.int64] | None
 ) -> Cuts | None:
     """The values of the entries with those tags, if all of them have the pattern."""
-    count, values = len(opened), len(pattern.names)
-    bounds = np.empty((count, 2 * values + 2), np.int32)
-    bounds[:, 0] = opened[:, 0]
-    bounds[:, 1:-1:2] = opened[:, pattern.places] + pattern.before
-    bounds[:, 2:-1:2] = opened[:, pattern.places + 1] - pattern.after
-    bounds[:, -1] = opened[:, -1] + pattern.last_bytes
+    count, width = len(opened), len(pattern.edges)
+    bounds = opened.take(pattern.edges, axis=1) + pattern.shifts
     flat = bounds.reshape(-1)
     if flat[-1] > len(region) or not (flat[1:] >= flat[:-1]).all():
         return None
     segments = pa.StringArray.from_buffers(len(flat) - 1, pa.py_buffer(flat), pa.py_buffer(region))
-    width = 2 * values + 2
-    fixed = np.arange(0, count * width, width)[:, None] + np.arange(0, width, 2)
-    kept = segments.take(pa.array(fixed.reshape(-1)))
+    kept = segments.take(_every_other(count, width))
     if kept.buffers()[2] is None or bytes(_data(kept)) != pattern.skeleton * count:
         return None
     return Cuts(pattern, rows, count, segments)
+
+
+@lru_cache(maxsize=16)
+def _every_other(count: int, width: int) -> pa.Int64Array:
+    """Which segments are not values: of each entry every other one, from its first."""
+    rows = np.arange(0, count * width, width)[:, None]
+    return pa.array((rows + np.arange(0, width, 2)).reshape(-1))
 
 
 def _data(texts: pa.StringArray) -> memoryview:
@@ -136,7 +138,7 @@ def _data(texts: pa.StringArray) -> memoryview:
 
 
 def _cut_by_pattern(
-    region: bytes, data: Any, opened: Ints, tags: tuple[str, ...]
+    region: memoryview, data: Any, opened: Ints, tags: tuple[str, ...]
 ) -> list[Cuts] | None:
     """The entries in groups of one pattern each."""
     begins = np.flatnonzero(_begins_entry(region, data, opened, tags))
@@ -164,7 +166,7 @@ def _cut_by_pattern(
     return cuts if _accounts_for(data, cuts) else None
 
 
-def _begins_entry(region: bytes, data: Any, opened: Ints, tags: tuple[str, ...]) -> Any:
+def _begins_entry(region: memoryview, data: Any, opened: Ints, tags: tuple[str, ...]) -> Any:
     found = np.zeros(len(opened), np.bool_)
     for tag in tags:
         wanted = np.frombuffer(f"<{tag}>".encode(), np.uint8)
@@ -176,37 +178,38 @@ def _begins_entry(region: bytes, data: Any, opened: Ints, tags: tuple[str, ...])
     return found
 
 
-def _has_tags(region: bytes, places: Ints, pattern: Ints) -> Any:
+def _has_tags(region: memoryview, places: Ints, pattern: Ints) -> Any:
     """Which rows have the same letters behind each `<` as the pattern has, as far as it tells."""
-    data = np.frombuffer(region + b"\0\0", np.uint8)
+    data = np.frombuffer(region, np.uint8)
     same = np.ones(len(places), np.bool_)
     for offset in (1, 2):
         same &= (data[places + offset] == data[pattern + offset]).all(axis=1)
     return same
 
 
-def _pattern_at(region: bytes, start: int, tags: tuple[str, ...]) -> Pattern | None:
+def _pattern_at(region: memoryview, start: int, tags: tuple[str, ...]) -> Pattern | None:
     """The pattern of the entry that starts there; None if it is not of plain tags."""
+    entry = bytes(region[start : start + _ENTRY_BYTES_MAX])
     values: list[_Value] = []
     path: list[bytes] = []
-    position, number = start, 0
+    position, number = 0, 0
     while True:
-        match = _TAG.match(region, position)
+        match = _TAG.match(entry, position)
         if match is None:
             return None
         tag = match[1]
         if not tag.startswith(b"/"):
             path.append(tag)
-            if region.startswith(b"</" + tag + b">", match.end()):
+            if entry.startswith(b"</" + tag + b">", match.end()):
                 name = tag.decode() if len(path) == _CHILD else ""
                 values.append(_Value(name, number, position, match.start(2), match.end()))
-            elif len(path) == _CHILD and tag in _NEVER_NESTED:
+            elif match[2].strip() or (len(path) == _CHILD and tag in _NEVER_NESTED):
                 return None
-        elif not path or path.pop() != tag[1:]:
+        elif not path or path.pop() != tag[1:] or (path and match[2].strip()):
             return None
         number += 1
         if not path:
-            return _pattern(region[start : match.start(2)], start, values, number, tags)
+            return _pattern(entry[: match.start(2)], values, number, tags)
         position = match.end()
 
 
@@ -222,30 +225,30 @@ class _Value:
 
 
 def _pattern(
-    entry: bytes, start: int, values: list[_Value], tags: int, wanted: tuple[str, ...]
+    entry: bytes, values: list[_Value], tags: int, wanted: tuple[str, ...]
 ) -> Pattern | None:
     tag = entry[1 : entry.index(b">")].decode()
     if tag not in wanted:
         return None
     quotes = [
-        _quote(entry[value.first - start : value.end - start]) if value.name == "ETag" else 0
-        for value in values
+        _quote(entry[value.first : value.end]) if value.name == "ETag" else 0 for value in values
     ]
     pieces: list[bytes] = []
     position = 0
     for value, quote in zip(values, quotes, strict=True):
-        pieces.append(entry[position : value.first - start + quote])
-        position = value.end - start - quote
+        pieces.append(entry[position : value.first + quote])
+        position = value.end - quote
     pieces.append(entry[position:])
-    before = [v.first - v.opened + quote for v, quote in zip(values, quotes, strict=True)]
+    edges, shifts = [0], [0]
+    for value, quote in zip(values, quotes, strict=True):
+        edges += (value.place, value.place + 1)
+        shifts += (value.first - value.opened + quote, -quote)
     return Pattern(
         tag=tag,
         names=tuple(value.name for value in values),
         tags=tags,
-        places=np.array([value.place for value in values], np.int32),
-        before=np.array(before, np.int32),
-        after=np.array(quotes, np.int32),
-        last_bytes=len(tag) + 3,
+        edges=np.array([*edges, tags - 1], np.int32),
+        shifts=np.array([*shifts, len(tag) + 3], np.int32),
         skeleton=b"".join(pieces),
     )
 

@@ -27,6 +27,8 @@ def parse_lenient(body: bytes) -> ET.Element:
         root = ET.fromstring(body)  # noqa: S314 - callers refuse documents with a DOCTYPE
     except ET.ParseError:
         root = _parse_carried(body)
+    except LookupError as error:
+        raise ValueError(str(error)) from error  # an encoding nobody knows
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
     return root

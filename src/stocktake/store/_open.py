@@ -11,7 +11,7 @@ from stocktake.store._port import Store
 from stocktake.store._retry import Retrier
 from stocktake.telemetry import Meter
 
-_LISTING_CONNECTIONS = 256
+_IDLE_CONNECTIONS = 256
 """Idle connections that are kept for listings, at least: a lister brings its own limit."""
 
 
@@ -48,7 +48,7 @@ def open_store(
     limits = HttpLimits(
         options.connect_timeout_s,
         options.read_timeout_s,
-        max(options.concurrency, _LISTING_CONNECTIONS),
+        max(options.concurrency, _IDLE_CONNECTIONS),
         opened.ca_bundle,
     )
     return S3Store(calls, PageRequests(calls, opened.credentials, PageHttp(limits)))

@@ -23,13 +23,14 @@ from stocktake.store._listing_xml import (
     read_frame,
 )
 from stocktake.store._port import ListedObject, ListPage, ListQuery
+from stocktake.store._span import Span
 
 _ENTRY_TAGS = {False: ("Contents",), True: ("Version", "DeleteMarker")}
 _PLACE = b"<Entries/>"
 _SINGLE = ("Key", "LastModified", "ETag", "Size", "StorageClass", "VersionId", "IsLatest")
 
 
-def parse_columns(body: bytes, query: ListQuery) -> KeyPage:
+def parse_columns(body: Span, query: ListQuery) -> KeyPage:
     """The page as columns.
 
     Raises:
@@ -38,12 +39,12 @@ def parse_columns(body: bytes, query: ListQuery) -> KeyPage:
     found = _quick(body, query)
     if found is not None:
         return found
-    page = parse_tree_page(body, query)
+    page = parse_tree_page(body.to_bytes(), query)
     schema = listed_schema(versions=query.versions)
     return KeyPage(rows_to_batch(page.objects, schema), page.prefixes, page.next_token)
 
 
-def parse_rows(body: bytes, query: ListQuery) -> ListPage:
+def parse_rows(body: Span, query: ListQuery) -> ListPage:
     """The same page as rows.
 
     Raises:
@@ -51,7 +52,7 @@ def parse_rows(body: bytes, query: ListQuery) -> ListPage:
     """
     found = _quick(body, query)
     if found is None:
-        return parse_tree_page(body, query)
+        return parse_tree_page(body.to_bytes(), query)
     columns = {name: _objects(found.rows[name]) for name in found.rows.schema.names}
     objects = tuple(
         ListedObject(**dict(zip(columns, row, strict=True)))
@@ -70,7 +71,7 @@ def _objects(column: Any) -> list[Any]:
     return list(column.to_numpy(zero_copy_only=False).tolist())
 
 
-def _quick(body: bytes, query: ListQuery) -> KeyPage | None:
+def _quick(body: Span, query: ListQuery) -> KeyPage | None:
     """The page, unless something about it is unusual."""
     tags = _ENTRY_TAGS[query.versions]
     begins = [at for tag in tags if (at := body.find(f"<{tag}>".encode())) >= 0]
@@ -78,11 +79,9 @@ def _quick(body: bytes, query: ListQuery) -> KeyPage | None:
         return None
     first = min(begins)
     stop = max(body.rfind(f"</{tag}>".encode()) + len(tag) + 3 for tag in tags)
-    region = body[first:stop]
-    if not region.isascii():
-        return None
-    frame = read_frame(body[:first] + _PLACE + body[stop:], query, place="Entries")
-    cuts = cut_entries(region, tags) if frame is not None else None
+    rest = (body.view(body.start, first), _PLACE, body.view(stop, body.stop))
+    frame = read_frame(b"".join(rest), query, place="Entries")
+    cuts = cut_entries(body.view(first, stop), tags) if frame is not None else None
     if cuts is None or frame is None:
         return None
     rows = _rows(cuts, frame, query)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
@@ -28,9 +28,10 @@ from stocktake.store._client import ROOT_ELEMENT
 from stocktake.store._key_pages import KeyPage
 from stocktake.store._listing_xml import ListingShapeError, listing_parameters
 from stocktake.store._page_columns import parse_columns
-from stocktake.store._page_http import HttpAnswer, PageHttp
+from stocktake.store._page_http import HttpAnswer, Origin, PageHttp
 from stocktake.store._port import ListQuery
 from stocktake.store._signing import Signer, SigningScope, canonical_query
+from stocktake.store._span import Span
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^ ]*/\d{8}/([^/ ]*)/([^/ ]*)/aws4_request,"
@@ -46,15 +47,14 @@ _WIRE_NAMES = {
     "KeyMarker": "key-marker",
     "VersionIdMarker": "version-id-marker",
 }
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a bucket is reached: `https://host:port`, the `host` header, the path, who signs what."""
+    """How a bucket is reached: which server, the path, and for what to sign (None: nothing)."""
 
-    origin: str
-    host: str
+    origin: Origin
     path: str
     scope: SigningScope | None
 
@@ -91,7 +91,7 @@ class PageRequests:
         """Give back connections."""
         self._http.close()
 
-    def _body(self, call: Call, query: ListQuery) -> bytes:
+    def _body(self, call: Call, query: ListQuery) -> Span:
         route = self._routes.get(query.bucket)
         if route is not None:
             try:
@@ -103,15 +103,14 @@ class PageRequests:
         learned = _route_of(self._sent.request)
         if learned is not None:
             self._routes[query.bucket] = learned
-        body: bytes = answer.get("RawBody", b"")
-        return body
+        return Span.of(answer.get("RawBody", b""))
 
     def _remember(self, request: Any) -> None:
         self._sent.request = request
 
-    def _ask(self, route: Route, call: Call, query: ListQuery) -> bytes:
+    def _ask(self, route: Route, call: Call, query: ListQuery) -> Span:
         text = canonical_query(_wire_parameters(query))
-        headers = {"host": route.host}
+        headers = {"host": route.origin.host}
         if call.requester_pays:
             headers["x-amz-request-payer"] = "requester"
         self._calls.meter.call(call.operation)
@@ -126,7 +125,7 @@ class PageRequests:
             answer = self._http.get(route.origin, f"{route.path}?{text}", headers)
         except (aws.ClientError, *TRANSPORT_ERRORS) as error:
             raise store_error(error, call) from error
-        root = ROOT_ELEMENT.match(answer.body)
+        root = ROOT_ELEMENT.match(answer.body.data, answer.body.start, answer.body.stop)
         if answer.status >= 300 or (root is not None and root[2] == b"Error"):
             raise _refused(answer, call)
         return answer.body
@@ -144,8 +143,8 @@ def _route_of(request: Any) -> Route | None:
     if request is None or _SESSION_HEADER in {name.lower() for name in request.headers}:
         return None
     parts = urlsplit(request.url)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    if parts.scheme not in _DEFAULT_PORTS or parts.scheme in get_environ_proxies(origin):
+    proxies = get_environ_proxies(f"{parts.scheme}://{parts.netloc}")
+    if parts.scheme not in _PORTS or parts.hostname is None or parts.scheme in proxies:
         return None
     authorization = request.headers.get("Authorization")
     scope = None
@@ -155,17 +154,18 @@ def _route_of(request: Any) -> Route | None:
         if match is None:
             return None
         scope = SigningScope(match[1], match[2])
-    host = parts.netloc.removesuffix(_DEFAULT_PORTS[parts.scheme])
-    return Route(origin, host, parts.path or "/", scope)
+    usual_port = _PORTS[parts.scheme]
+    host = parts.netloc.removesuffix(f":{usual_port}")
+    origin = Origin(parts.scheme, parts.hostname, parts.port or usual_port, host)
+    return Route(origin, parts.path or "/", scope)
 
 
 def _refused(answer: HttpAnswer, call: Call) -> StoreError:
-    said: Mapping[str, str] = {}
     try:
-        root = ET.fromstring(answer.body)  # noqa: S314 - it only names codes, no entity is used
+        root = ET.fromstring(answer.body.to_bytes())  # noqa: S314 - no entity of it is used
         said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
-    except ET.ParseError:
-        said = {"Code": str(answer.status), "Message": answer.reason} if answer.body else {}
+    except (ET.ParseError, LookupError):
+        said = {"Code": str(answer.status), "Message": responses.get(answer.status, "")}
     refusal = Refusal(
         # S3 may find out that it fails after it has said 200
         status=answer.status if answer.status >= 300 else 500,

@@ -31,6 +31,7 @@ from stocktake.store._port import (
     PutOptions,
 )
 from stocktake.store._read import ReadRequest, open_body
+from stocktake.store._span import Span
 from stocktake.store._write import put_object
 
 
@@ -103,7 +104,7 @@ class S3Store:
 
         def read(answer: dict[str, Any]) -> ListPage:
             try:
-                return parse_rows(answer.get("RawBody", b""), query)
+                return parse_rows(Span.of(answer.get("RawBody", b"")), query)
             except ListingShapeError as error:
                 raise odd_answer_error(str(error), call) from error
 

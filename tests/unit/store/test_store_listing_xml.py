@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.store import ListQuery
+from stocktake.store import ListQuery, _page_columns
 from stocktake.store._listing_xml import ListingShapeError, listing_parameters
-from stocktake.store._page_columns import parse_rows
+from stocktake.store._span import Span
+
+
+def parse_rows(body: bytes, query: ListQuery):
+    return _page_columns.parse_rows(Span.of(body), query)
+
 
 QUERY = ListQuery("b")
 HEAD = "<Name>b</Name><Prefix></Prefix>"
