@@ -59,12 +59,13 @@ class FeedWorld:
         *,
         skew: timedelta = timedelta(),
         sequencers: bool = True,
+        prefix: str = "",
     ) -> None:
         assert isinstance(catalog.clock, FixedClock)
         self.catalog = catalog
         self.clock: FixedClock = catalog.clock
         self.bucket = bucket
-        self.feed: Feed = open_feed(catalog, S3Url(bucket))
+        self.feed: Feed = open_feed(catalog, S3Url(bucket, prefix))
         self.skew = skew
         self.sequencers = sequencers
         self.objects: dict[str, Version] = {}
