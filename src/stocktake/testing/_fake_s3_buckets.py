@@ -21,6 +21,8 @@ from stocktake.testing._uploads import UploadTable
 
 KEYS_MAX = 1000
 DELETES_MAX = 1000
+_RENDERED_MAX = 1_000_000
+"""Entries whose XML is kept, at 0.4 KB each."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class FakeBucket:
     uploads: UploadTable = field(default_factory=UploadTable)
     inventories: dict[str, bytes] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
+    rendered: dict[str, tuple[Version, str]] = field(default_factory=dict)
 
 
 DOCUMENTS = {
@@ -52,7 +55,7 @@ def list_objects(bucket: FakeBucket, request: Request) -> Answer:
     after = _read_token(token) if token is not None else query.get("start-after", "")
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     page = bucket.table.page(prefix, delimiter, after, limit)
-    entries = "".join(_contents(version, encoded=encoded) for version, _ in page.versions)
+    entries = "".join(_rendered(bucket, page.versions, encoded=encoded))
     count = len(page.versions) + len(page.prefixes)
     truncated = page.after is not None and limit > 0
     following = ""
@@ -122,6 +125,24 @@ def _facts(version: Version) -> str:
         + (f"<ChecksumAlgorithm>{checksum}</ChecksumAlgorithm>" if checksum else "")
         + f"<Size>{version.size_bytes}</Size><StorageClass>{version.storage_class}</StorageClass>"
     )
+
+
+def _rendered(
+    bucket: FakeBucket, versions: tuple[tuple[Version, bool], ...], *, encoded: bool
+) -> list[str]:
+    """The XML of the entries; what was rendered for an earlier page is used again."""
+    if not encoded:
+        return [_contents(version, encoded=False) for version, _ in versions]
+    known = bucket.rendered
+    if len(known) > _RENDERED_MAX:
+        known.clear()
+    texts = []
+    for version, _ in versions:
+        kept = known.get(version.key)
+        if kept is None or kept[0] is not version:
+            kept = known[version.key] = (version, _contents(version, encoded=True))
+        texts.append(kept[1])
+    return texts
 
 
 def _contents(version: Version, *, encoded: bool) -> str:
