@@ -81,6 +81,18 @@ def test_a_file_carries_its_batch_and_other_programs_read_the_dataset(tmp_path: 
     assert rows == [(0, None), (1, None), (2, "x")]
 
 
+def test_a_batch_of_deletions_leaves_a_file_that_others_can_read(tmp_path: Path) -> None:
+    store = store_of(2)
+    batch = whole(store, 2)
+    batch.items = [replace(i, deleted=True, etag=None, size_bytes=None) for i in batch.items]
+    sink = ParquetSink(LocalDataset(tmp_path), AUTO, SystemClock())
+    sink.load(batch)
+    sink.load(whole(store, 1, "clm_2"))
+    assert sorted(sink.landed("photos", ["clm_1"])["clm_1"].seqs) == [1, 2]
+    files = f"read_parquet('{tmp_path}/*.parquet', union_by_name=true)"
+    assert duckdb.sql(f"SELECT n, _stocktake_seq FROM {files}").fetchall() == [(0, 1)]
+
+
 def test_one_row_per_object_without_opening_any(tmp_path: Path) -> None:
     store = store_of(2)
     batch = whole(store, 2)

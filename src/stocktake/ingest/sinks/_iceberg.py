@@ -14,8 +14,8 @@ from stocktake.faults import reached
 from stocktake.ingest._sink import Landed, OpenItems
 from stocktake.ingest.sinks._columns import Settled, settle
 from stocktake.ingest.sinks._iceberg_history import TableHistory, remembering
-from stocktake.ingest.sinks._landing import KEY_COLUMN, SEQ_COLUMN, labels
-from stocktake.ingest.sinks._read import Found, Reading, read_batch
+from stocktake.ingest.sinks._landing import labels
+from stocktake.ingest.sinks._read import LINEAGE, Found, Reading, read_batch
 from stocktake.ingest.sinks._types import lake_type
 
 if TYPE_CHECKING:
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "stocktake"
 _CONFLICTS_MAX = 30
-_FAILURES_MAX = 3
+_FAILURES_MAX = 5
 _WAIT_S = 0.1
 _WAIT_S_MAX = 5.0
 _RETRIES = "commit.retry.num-retries"
-_LINEAGE: pa.Schema = pa.schema([(KEY_COLUMN, pa.string()), (SEQ_COLUMN, pa.int64())])
 
 
 class IcebergSink:
@@ -110,11 +109,11 @@ class IcebergSink:
 
         conflicts = failures = 0
         while True:
-            table = self._table() or self._create(found)
-            if TableHistory(table, self._name).landed(batch.consumer, [batch.token]):
+            table = self._table()
+            if table and TableHistory(table, self._name).landed(batch.consumer, [batch.token]):
                 return None
             try:
-                return self._append(table, batch, found)
+                return self._append(table or self._create(found), batch, found)
             except StocktakeError:
                 raise
             except CommitFailedException as error:
@@ -149,17 +148,19 @@ class IcebergSink:
         return settled
 
     def _create(self, found: Found) -> Table:
+        """The table, made by whoever is first; fails like a commit if two collide."""
+        from pyiceberg.exceptions import CommitFailedException
+
         rows = settle(found.rows, None, f"the table `{self._name}`", adapt=lake_type).rows
         catalog = self._catalog()
-        try:
-            catalog.create_namespace_if_not_exists(self._name.rpartition(".")[0])
-            table = catalog.create_table_if_not_exists(
-                self._name, schema=rows.schema if rows.num_columns else _LINEAGE
-            )
-        except Exception as error:
-            # boundary: catalogs of many kinds behind one door, each with its own exceptions
-            raise self._refused("the table cannot be made", error) from error
+        catalog.create_namespace_if_not_exists(self._name.rpartition(".")[0])
+        table = catalog.create_table_if_not_exists(
+            self._name, schema=rows.schema if rows.num_columns else LINEAGE
+        )
         reached("sink.table-made")
+        if table.current_snapshot() is not None:
+            # another worker was first, and may have loaded this very batch
+            raise CommitFailedException("the table was made by another worker")
         return table
 
     def _table(self) -> Table | None:

@@ -15,7 +15,7 @@ from stocktake.ingest._sink import Landed, OpenItems
 from stocktake.ingest.sinks._columns import settle
 from stocktake.ingest.sinks._dataset import Dataset
 from stocktake.ingest.sinks._landing import labels, landed_of, token_name
-from stocktake.ingest.sinks._read import Reading, read_batch
+from stocktake.ingest.sinks._read import LINEAGE, Reading, read_batch
 
 _TAIL_BYTES = 64 << 10
 _END = struct.Struct("<I4s")
@@ -62,12 +62,14 @@ class ParquetSink:
             return
         batch.renew()
         reached("sink.rows-ready")
-        schema = settled.rows.schema.with_metadata(labels(batch, seqs))
+        # a batch of deletions has no columns at all, and a file without any cannot be read
+        rows = settled.rows if settled.rows.num_columns else LINEAGE.empty_table()
+        schema = rows.schema.with_metadata(labels(batch, seqs))
         with (
             self._dataset.create(name) as sink,
             pq.ParquetWriter(sink, schema, compression="zstd") as writer,
         ):
-            writer.write_table(settled.rows.replace_schema_metadata(schema.metadata))
+            writer.write_table(rows.replace_schema_metadata(schema.metadata))
 
     def landed(self, consumer: str, tokens: Sequence[str]) -> Mapping[str, Landed]:
         """Batches whose file is there; one look-up per token."""

@@ -31,6 +31,9 @@ FILES: pa.Schema = pa.schema(
 )
 """What the reader `files` makes: one row per change."""
 
+LINEAGE: pa.Schema = pa.schema([(KEY_COLUMN, pa.string()), (SEQ_COLUMN, pa.int64())])
+"""What readers of content add to the columns of an object."""
+
 _RENEW_S = 5.0
 
 
