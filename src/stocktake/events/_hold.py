@@ -67,14 +67,16 @@ class HeldBucket:
     oldest: str
 
 
-def hold_events(state: State, events: Iterable[ObjectEvent], clock: Clock) -> Held:
+def hold_events(state: State, events: Iterable[ObjectEvent], clock: Clock | None = None) -> Held:
     """Keep events, in one transaction: after it returns, their messages may be deleted.
+
+    Stamps are taken from `clock`; None is the database's own.
 
     Raises:
         StateError: The database failed; nothing was kept.
     """
     with state.write() as connection:
-        return hold(connection, events, clock)
+        return hold(connection, events, clock or state.clock)
 
 
 def hold(connection: Connection, events: Iterable[ObjectEvent], clock: Clock) -> Held:

@@ -255,7 +255,7 @@ def test_thousands_in_one_transaction(state: State, clock: FixedClock) -> None:
 
 def test_what_waits_is_counted_per_bucket(state: State, clock: FixedClock) -> None:
     assert held_buckets(state) == []
-    hold_events(state, [PUT, replace(PUT, key="x")], clock)
+    hold_events(state, [PUT, replace(PUT, key="x")])  # by the clock of the database
     clock.advance(60)
     hold_events(state, [replace(PUT, key="y"), replace(PUT, bucket="b2")], clock)
     assert held_buckets(state) == [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
@@ -136,9 +137,9 @@ def refusal(code: str, status: int = 400, message: str = "said.") -> ClientError
 def scripted(*answers: Any, attempts_max: int = 4) -> tuple[EventQueue, Script, FixedClock]:
     clock = FixedClock(datetime(2026, 11, 20, tzinfo=UTC))
     retry = RetryPolicy(attempts_max=attempts_max, base_s=1.0, cap_s=4.0)
-    queue = EventQueue(URL, OPTIONS, clock=clock, retry=retry, dice=lambda: 1.0)
     script = Script(answers)
-    queue._calls._client = script
+    with mock.patch("stocktake.events._queue_calls.make_queue_client", return_value=script):
+        queue = EventQueue(URL, OPTIONS, clock=clock, retry=retry, dice=lambda: 1.0)
     return queue, script, clock
 
 
