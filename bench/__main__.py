@@ -15,6 +15,7 @@ BENCHMARKS = {
     "pages": ("bench.pages", "latency of the questions a person asks"),
     "manifest": ("bench.manifest", "a manifest of 100,000 parts, fetched and parsed"),
     "storage": ("bench.storage_forms", "forms of an object file"),
+    "parser": ("bench.listing_parser", "listing pages parsed and asked for, beside botocore"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
 }
 
