@@ -109,7 +109,7 @@ def drive(
             continue
         request = under_way.pop(random.randrange(len(under_way)))
         if random.random() < throttles:
-            scheduler.throttled(request)
+            scheduler.failed(request, slow_down=random.random() < 0.5)
             scheduler.ask_again(request)
             continue
         calls += 1

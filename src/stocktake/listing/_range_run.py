@@ -11,18 +11,19 @@ import numpy as np
 import pyarrow as pa
 
 from stocktake.clock import Clock
-from stocktake.errors import ThrottledError
+from stocktake.errors import StoreError, ThrottledError
 from stocktake.listing._lister import rows_before, rows_through
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._page_check import PageChecker
 from stocktake.listing._range_scheduler import RangeScheduler
 from stocktake.listing._range_state import ListRequest, PageAnswer, Piece
 from stocktake.model import S3Url
-from stocktake.store import ListQuery, Store, read_key_page
+from stocktake.store import ListQuery, Store, read_key_page_once
 from stocktake.telemetry import Meter
 
-_THROTTLES_MAX = 8
-_WAIT_S = 0.5
+_THROTTLES_MAX = 10
+_FAILURES_MAX = 6
+_WAIT_S = 0.2
 _WAIT_MAX_S = 20.0
 
 
@@ -70,9 +71,11 @@ class RangeRun:
         self._ready = threading.Condition(self._lock)
         self._queue: deque[ListRequest] = deque()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._idle = 0  # threads that wait for a request
+        self._woken = 0  # of these, told that there is one
         self._stopped = False
         self._error: BaseException | None = None
+        self._retries = 0
         self._latencies_s: list[float] = []
         self._throttles_seen = self._store_throttles()
         self._started_s = clock.monotonic_s()
@@ -112,6 +115,7 @@ class RangeRun:
             if count:
                 metrics.calls[kind] = metrics.calls.get(kind, 0) + count
         metrics.throttles += scheduler.concurrency.throttles
+        metrics.retries += self._retries
         metrics.store_s += sum(self._latencies_s)
         metrics.wall_s += self._wall_s
         metrics.concurrency_max = max(metrics.concurrency_max, scheduler.under_way_max)
@@ -122,19 +126,28 @@ class RangeRun:
 
     # --- under the lock ----------------------------------------------------------------------
 
-    def _dispatch(self) -> None:
-        """Queue every request that may be sent now, and wake or start a thread for each."""
+    def _dispatch(self, *, spare: int = 0) -> None:
+        """Queue every request that may be sent now; wake or start threads for all but `spare`.
+
+        A thread that has just been answered sends the next request itself: handing it to another
+        one would cost a switch between threads for each page.
+        """
         if self._stopped or self._error is not None:
             return
         while (request := self._scheduler.next_request()) is not None:
             self._queue.append(request)
-            if self._idle >= len(self._queue):
+        for _ in range(len(self._queue) - self._woken - spare):
+            if self._idle > self._woken:
                 self._work.notify()
             elif len(self._threads) < self._scheduler.plan.workers:
                 name = f"list-{len(self._threads)}"
                 thread = threading.Thread(target=self._send_all, name=name, daemon=True)
                 self._threads.append(thread)
+                self._idle += 1
                 thread.start()
+            else:
+                return
+            self._woken += 1
 
     def _take(self) -> list[Piece]:
         pieces: list[Piece] = []
@@ -150,11 +163,15 @@ class RangeRun:
     # --- in the threads ----------------------------------------------------------------------
 
     def _send_all(self) -> None:
+        with self._lock:
+            self._woken -= 1
+            self._idle -= 1
         while True:
             with self._lock:
                 self._idle += 1
                 while not self._queue and not self._stopped:
                     self._work.wait()
+                    self._woken = max(0, self._woken - 1)
                 self._idle -= 1
                 if self._stopped:
                     return
@@ -173,7 +190,9 @@ class RangeRun:
         started_s = self._clock.monotonic_s()
         try:
             answer = self._ask(request)
-        except ThrottledError as error:
+        except StoreError as error:
+            if not error.retryable:
+                raise
             self._back_off(request, error)
             return
         latency_s = self._clock.monotonic_s() - started_s
@@ -184,8 +203,9 @@ class RangeRun:
                 self._scheduler.concurrency.throttled()
             self._latencies_s.append(latency_s)
             self._scheduler.answered(request, answer, latency_s)
-            self._dispatch()
-            self._ready.notify()
+            self._dispatch(spare=1)
+            if self._scheduler.worth_taking:
+                self._ready.notify()
 
     def _ask(self, request: ListRequest) -> PageAnswer:
         plan = self._scheduler.plan
@@ -198,7 +218,7 @@ class RangeRun:
             keys_max=plan.page_rows,
             versions=plan.versions and not request.delimiter,
         )
-        page = read_key_page(self._store, query)
+        page = read_key_page_once(self._store, query)
         rows = page.rows
         if not request.delimiter:
             inside_key = request.token is not None
@@ -216,17 +236,21 @@ class RangeRun:
             prefixes=page.prefixes,
         )
 
-    def _back_off(self, request: ListRequest, error: ThrottledError) -> None:
-        """The store said no even after its own retries: wait, then let it be asked again."""
+    def _back_off(self, request: ListRequest, error: StoreError) -> None:
+        """The store said no, or nothing: wait, then let it be asked again, if not too often."""
+        slow_down = isinstance(error, ThrottledError)
         with self._lock:
-            failures = self._scheduler.throttled(request)
-        if failures > _THROTTLES_MAX:
+            failures = self._scheduler.failed(request, slow_down=slow_down)
+        if failures >= (_THROTTLES_MAX if slow_down else _FAILURES_MAX):
             raise error
-        wait_s: float = min(_WAIT_MAX_S, _WAIT_S * 2 ** (failures - 1))
-        self._clock.sleep(wait_s * self._dice())
+        with self._lock:
+            self._retries += not slow_down
+        asked_s = float(error.attrs.get("retry_after_s", 0.0))
+        wait_s = min(_WAIT_MAX_S, _WAIT_S * 2 ** (failures - 1)) * self._dice()
+        self._clock.sleep(min(_WAIT_MAX_S, max(asked_s, wait_s)))
         with self._lock:
             self._scheduler.ask_again(request)
-            self._dispatch()
+            self._dispatch(spare=1)
 
     def _rows_of(self, piece: Piece) -> pa.RecordBatch:
         rows: pa.RecordBatch = piece.page.keys.rows

@@ -18,6 +18,8 @@ from stocktake.listing._range_cuts import Cuts
 from stocktake.listing._range_hints import Hints
 from stocktake.listing._range_state import CallKind, KeyRange, ListRequest, PageAnswer, Piece
 
+_PIECES_ENOUGH = 4
+
 _SERIAL_PAGES = 10
 """Up to here at most one call may be wasted: a small bucket costs what a serial listing costs."""
 
@@ -107,6 +109,17 @@ class RangeScheduler:
             self.under_way_max = max(self.under_way_max, self.under_way)
         return request
 
+    @property
+    def worth_taking(self) -> bool:
+        """Is there enough to take, or nothing else to do but take?"""
+        if not self._ranges:
+            return True
+        head = self._ranges[0]
+        if not head.pieces:
+            return head.done
+        enough = head.done or len(head.pieces) >= _PIECES_ENOUGH
+        return enough or not self.under_way or 2 * self.buffered_bytes > self.plan.buffer_bytes
+
     def take(self) -> Piece | None:
         """The next rows in key order, if they are there; they no longer count as waiting."""
         while self._ranges:
@@ -124,8 +137,8 @@ class RangeScheduler:
 
     def answered(self, request: ListRequest, answer: PageAnswer, latency_s: float) -> None:
         """A request was answered. The driver has made sure that the page is in order."""
+        self.concurrency.answered(latency_s, self.under_way)
         self.under_way -= 1
-        self.concurrency.answered(latency_s)
         self._page_bytes = max(self._page_bytes, answer.size_bytes)
         if request.delimiter:
             self._probes -= 1
@@ -140,17 +153,18 @@ class RangeScheduler:
         kept = self._keep(target, answer)
         self.calls[CallKind.PAGE if kept else CallKind.EMPTY] += 1
 
-    def throttled(self, request: ListRequest) -> int:
-        """The store asked to slow down; the request stays under way until `ask_again`.
+    def failed(self, request: ListRequest, *, slow_down: bool) -> int:
+        """A request failed, perhaps because the store asked to slow down.
 
-        Returns how many times in a row this happened to its range.
+        It stays under way until `ask_again`. Returns how many times in a row its range failed.
         """
-        self.concurrency.throttled()
+        if slow_down:
+            self.concurrency.throttled()
         request.key_range.failures += 1
         return request.key_range.failures
 
     def ask_again(self, request: ListRequest) -> None:
-        """The wait after a throttle is over. A probe is not repeated."""
+        """The wait after a failure is over. A probe is not repeated."""
         self.under_way -= 1
         if request.delimiter:
             self._probes -= 1

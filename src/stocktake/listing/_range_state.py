@@ -75,7 +75,7 @@ class KeyRange:
         calls: Pages asked for it.
         open_end: Nothing is known to be beyond `through`.
         reach_rows: How far ahead of an open end to look next.
-        failures: Throttles in a row.
+        failures: Requests in a row that failed.
         pieces: Rows that wait to be taken.
         estimate: Rows that may be left; None if it must be worked out.
     """

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from stocktake.errors import StocktakeError
 from stocktake.listing._lister import KeySpan, rows_through
 from stocktake.listing._slots import Stretch, slot_rows
 
@@ -68,6 +69,7 @@ class SharedListing:
         self._readers = 0
         self._stream: Iterator[pa.RecordBatch] | None = None
         self._left: pa.RecordBatch | None = None  # of the last batch, for the slot of now
+        self._error: StocktakeError | None = None  # a listing that failed has not ended
         self._pulling = threading.Lock()
         self._changed = threading.Condition()
 
@@ -181,7 +183,13 @@ class SharedListing:
         if self._stream is None:
             span = self._spans[slot.stretch]
             self._stream = self._list_span(KeySpan(slot.last or slot.after, span.before))
-        return next(self._stream, None)
+        if self._error is not None:
+            raise self._error
+        try:
+            return next(self._stream, None)
+        except StocktakeError as error:
+            self._error = error
+            raise
 
     def _deal(self, slot: _Slot, batch: pa.RecordBatch) -> None:
         if batch.num_rows == 0:

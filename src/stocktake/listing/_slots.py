@@ -3,7 +3,7 @@
 The parts of a source must be known before it is read, but how many objects a bucket holds is only
 known afterwards. So there are always the same slots, filled in key order: each of the first takes
 100,000 rows, later ones more, and the last one the rest. A killed scan loses what was read of the
-slots under way, at most an eighth of what it had done or 100,000 rows.
+slots under way, at most a quarter of what it had done, or 200,000 rows.
 
 Which keys a finished slot holds is known from its file; what lies between finished slots is listed
 again. So nothing but the parts' own records is needed to go on, and it does not matter that the
