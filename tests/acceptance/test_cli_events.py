@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 import botocore.session
 import pytest
 from acceptance_shell import Inside, Shell, help_of, members_in
+from redis import Redis
+
+from stocktake.testing import start_redis
 
 BUCKET = "event-photos"
 
@@ -78,6 +81,26 @@ def test_receive_empties_a_queue_and_says_what_was_in_it(inside: Inside, sqs, qu
     }
     again = inside(*command)
     assert again.out.splitlines() == ["0 messages with 0 events"]
+
+
+def test_receivers_share_what_they_have_seen(inside: Inside, sqs, queue, tmp_path):
+    """ING-6"""
+    body = message(record("seen/a.jpg"), record("seen/b.jpg"))
+    command = ("events", "receive", queue, "--wait", "1s", "--json")
+    with start_redis(tmp_path) as redis, Redis.from_url(redis.url) as client:
+        for turn in range(2):
+            sqs.send_message(QueueUrl=queue, MessageBody=body)
+            variables = {"STOCKTAKE_SEEN_CACHE": redis.url} if turn else {}
+            option = () if turn else ("--seen-cache", redis.url)
+            metrics = inside(*command, *option, **variables).json["metrics"]
+            assert (metrics["held"], metrics["duplicate"]) == ((0, 2) if turn else (2, 0))
+            assert len(client.keys("stocktake:seen:cat_*")) == 2
+    # a Redis that is gone is no reason to fail
+    sqs.send_message(QueueUrl=queue, MessageBody=body)
+    answer = inside(*command, "--seen-cache", redis.url)
+    assert (answer.code, answer.json["metrics"]["duplicate"]) == (0, 2)
+    answer = inside(*command, "--seen-cache", "nonsense")
+    assert (answer.code, answer.json["error"]["code"]) == (2, "invalid-setting")
 
 
 def test_what_was_not_understood_can_be_listed_tried_again_and_thrown_away(inside, sqs, queue):

@@ -37,16 +37,26 @@ def receive(
     wait: Annotated[
         str, typer.Option("--wait", metavar="TIME", help="Longest wait for a message, up to 20s.")
     ] = "5s",
+    seen_cache: Annotated[
+        str,
+        typer.Option(
+            "--seen-cache",
+            metavar="URL",
+            help="Redis that several receivers share, to spare the database duplicates.",
+        ),
+    ] = "",
 ) -> int:
     """Move events from a queue into the control database.
 
     Several may run on one queue. Messages that are not understood are kept whole in quarantine.
+    The address of the Redis may be in STOCKTAKE_SEEN_CACHE instead, where no process list shows it.
 
     JSON: {queue, metrics}.
     """
-    from stocktake.cli._events_work import receive_events
+    from stocktake.cli._events_work import Reception, receive_events
 
-    return receive_events(run, queue, tuple(bucket or ()), wait, follow=follow)
+    reception = Reception(queue, tuple(bucket or ()), wait, seen_cache, follow=follow)
+    return receive_events(run, reception)
 
 
 @command(app, "check", exits=(0, 1, 2, 3), examples=(f"stocktake events check {_URL}",))

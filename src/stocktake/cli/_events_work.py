@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from stocktake.catalog import Catalog
 from stocktake.cli._output import Column
 from stocktake.cli._run import Run
 from stocktake.cli._text import (
@@ -21,7 +23,6 @@ from stocktake.errors import InvalidSettingError
 from stocktake.events import (
     EventMetrics,
     EventQueue,
-    Intake,
     Quarantined,
     Webhook,
     check_queue,
@@ -31,7 +32,9 @@ from stocktake.events import (
     pump,
     release,
 )
+from stocktake.ingest import NoSeenCache, RedisSeenCache, SeenCache, SeenIntake
 
+SEEN_CACHE_VARIABLE = "STOCKTAKE_SEEN_CACHE"
 TOKEN_VARIABLE = "STOCKTAKE_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 _WAIT_MAX_S = 20
 _REPORT_EVERY_S = 1.0
@@ -43,16 +46,30 @@ _COLUMNS = (
 )
 
 
-def receive_events(
-    run: Run, address: str, buckets: tuple[str, ...], wait: str, *, follow: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What `events receive` was asked for."""
+
+    queue: str
+    buckets: tuple[str, ...]
+    wait: str
+    seen_cache: str
+    follow: bool
+
+
+def receive_events(run: Run, asked: Reception) -> int:
     """Answer `events receive`."""
-    wait_s = parse_duration(wait, "--wait").total_seconds()
+    wait_s = parse_duration(asked.wait, "--wait").total_seconds()
     if wait_s > _WAIT_MAX_S:
-        raise InvalidSettingError(f"--wait is {wait}; queues wait at most {_WAIT_MAX_S}s")
-    queue = EventQueue(address, run.store_options(), clock=run.clock)
-    with run.open_catalog(create=True) as catalog, run.watch() as progress:
-        intake = Intake(catalog.state, queue.address, run.clock, buckets=buckets or None)
+        raise InvalidSettingError(f"--wait is {asked.wait}; queues wait at most {_WAIT_MAX_S}s")
+    queue = EventQueue(asked.queue, run.store_options(), clock=run.clock)
+    with (
+        run.open_catalog(create=True) as catalog,
+        closing(_seen_cache(asked.seen_cache, catalog, run)) as cache,
+        run.watch() as progress,
+    ):
+        buckets = asked.buckets or None
+        intake = SeenIntake(catalog.state, queue.address, run.clock, cache, buckets=buckets)
         progress.phase("receiving events", None, "messages")
         seen = 0
 
@@ -61,9 +78,14 @@ def receive_events(
             progress.advance(metrics.messages - seen)
             seen = metrics.messages
 
-        metrics = pump(intake, queue, until_empty=not follow, wait_s=wait_s, after_batch=show)
+        metrics = pump(intake, queue, until_empty=not asked.follow, wait_s=wait_s, after_batch=show)
     _show_taken(run, {"queue": queue.address}, metrics)
     return 0
+
+
+def _seen_cache(url: str, catalog: Catalog, run: Run) -> SeenCache:
+    address = url or os.environ.get(SEEN_CACHE_VARIABLE, "")
+    return RedisSeenCache(address, catalog.id, clock=run.clock) if address else NoSeenCache()
 
 
 def _show_taken(run: Run, head: dict[str, Any], metrics: EventMetrics) -> None:

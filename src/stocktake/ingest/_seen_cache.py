@@ -72,7 +72,7 @@ class NoSeenCache:
 class RedisSeenCache:
     """A `SeenCache` in Redis, for receivers in many processes. Safe to share between threads.
 
-    One entry per event: a digest of bucket, key, version, sequencer and kind, some 100 bytes of
+    One entry per event: a digest of bucket, key, version, sequencer and kind, some 170 bytes of
     Redis's memory, for `ttl` after it was marked. Memory is thus bounded by the rate of events; a
     `maxmemory` with any eviction policy bounds it harder and is safe. Events without a sequencer
     are never remembered: two of them cannot be told apart from one that came twice.
