@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.model import normalise_etag
+from stocktake.store._entry_cuts import POOL
 
 _ZERO, _NINE, _PERCENT, _PLUS, _SPACE, _QUOTE = b'09%+ "'
 _UPPER_A, _LETTERS = np.uint8(ord("A")), np.uint8(25)
@@ -78,7 +79,7 @@ def sizes(texts: pa.StringArray) -> pa.Int64Array | None:
         return None
     if data.min() < _ZERO or data.max() > _NINE:
         return None
-    return texts.cast(pa.int64())
+    return texts.cast(pa.int64(), memory_pool=POOL)
 
 
 def instants(texts: pa.StringArray) -> pa.TimestampArray | None:
@@ -94,7 +95,7 @@ def instants(texts: pa.StringArray) -> pa.TimestampArray | None:
     if above[:, 0].min() == 0:  # years below 1000: not the same in all calendars
         return None
     try:
-        return texts.cast(pa.timestamp("ms", "UTC")).view(pa.timestamp("ms"))
+        return texts.cast(pa.timestamp("ms", "UTC"), memory_pool=POOL).view(pa.timestamp("ms"))
     except pa.ArrowInvalid:  # the 31st of February
         return None
 
