@@ -215,6 +215,15 @@ class Consumer(RuleBasedStateMachine):
         self.clock.advance(301)
         self.claim(elsewhere)
 
+    def zombies(self) -> list[Held]:
+        """Those whose batch another one took over, and who do not know."""
+        return [h for h in self.held if self.holder.get(h.batch.token) is not h]
+
+    @precondition(lambda self: self.zombies())
+    @rule()
+    def zombie_goes_on(self) -> None:
+        self.finish_batch(self.zombies()[0])
+
     @rule(wait_s=st.sampled_from([1, 30, 301, 5000]))
     def wait(self, wait_s: int) -> None:
         self.clock.advance(wait_s)

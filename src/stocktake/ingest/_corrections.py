@@ -126,6 +126,16 @@ def newest_of_keys(feed: ChangeFeed, keys: Iterable[str]) -> BitMap64:
     return found
 
 
+def given_out(feed: ChangeFeed, seqs: Iterable[int]) -> BitMap64:
+    """These numbers. Raises `ItemNotFoundError` if the feed has not given one out."""
+    found = sorted(seqs)
+    last = feed.last_seq() if found else 0
+    for seq in found:
+        if not 1 <= seq <= last:
+            raise ItemNotFoundError(f"there is no change {seq}: the newest is {last}", seq=seq)
+    return BitMap64(found)
+
+
 def dead_seqs(consumer: Consumer, prefix: str = "") -> BitMap64:
     """The numbers of everything dead below a prefix."""
     return BitMap64([item.seq for item in dead_items(consumer) if item.key.startswith(prefix)])
@@ -162,11 +172,8 @@ def skip_seqs(consumer: Consumer, feed: ChangeFeed, seqs: Sequence[int], reason:
         ItemNotFoundError: A number that the feed has not given out.
         IngestError: A worker has one of them in its hands.
     """
-    last = feed.last_seq()
-    for seq in seqs:
-        if not 1 <= seq <= last:
-            raise ItemNotFoundError(f"there is no change {seq}: the newest is {last}", seq=seq)
-    changes = {change.seq: change for change in changes_of(feed.rows_at(seqs))}
+    rows = feed.rows_at(given_out(feed, seqs))
+    changes = {change.seq: change for change in changes_of(rows)}
     with locked(consumer) as here:
         fresh = BitMap64([seq for seq in changes if not here.seqs.is_settled(seq)])
         _refuse_held(here, consumer, fresh)

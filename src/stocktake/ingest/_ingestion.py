@@ -17,8 +17,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from pyroaring import BitMap64
-
 from stocktake.catalog import Catalog, Feed, open_feed
 from stocktake.errors import DiscoveryRunningError, InvalidSettingError, StocktakeError
 from stocktake.ingest._batch import Batch
@@ -28,6 +26,7 @@ from stocktake.ingest._corrections import (
     Range,
     dead_items,
     dead_seqs,
+    given_out,
     newest_of_keys,
     open_seqs_of_key,
     reopen,
@@ -246,10 +245,10 @@ class Ingestion:
             prefix: Without `dead`: everything settled below it.
 
         Raises:
-            ItemNotFoundError: A key was never seen.
+            ItemNotFoundError: A key was never seen, or a number never given out.
             InvalidSettingError: Nothing was named.
         """
-        chosen = newest_of_keys(self.feed, keys) | BitMap64(seqs)
+        chosen = newest_of_keys(self.feed, keys) | given_out(self.feed, seqs)
         if dead:
             chosen |= dead_seqs(self._consumer, prefix or "")
         elif prefix is not None:

@@ -83,6 +83,14 @@ def test_replayed_objects_come_under_new_tokens(world: World) -> None:
     assert len(ingestion.explain("k1").changes[0].commits) == 2
 
 
+def test_replay_of_what_is_not_there(loaded: Ingestion) -> None:
+    for bad in ({"seqs": [0]}, {"seqs": [7]}, {"keys": ["never"]}):
+        with pytest.raises(ItemNotFoundError):
+            loaded.replay(**bad)  # type: ignore[arg-type]
+    with pytest.raises(InvalidSettingError):
+        loaded.replay()
+
+
 def test_rewind_to_a_number_a_time_and_a_prefix(loaded: Ingestion, world: World) -> None:
     assert loaded.rewind(seq=5) == 2
     assert loaded.status().low_seq == 4
