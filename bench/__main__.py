@@ -15,6 +15,10 @@ BENCHMARKS = {
     "pages": ("bench.pages", "latency of the questions a person asks"),
     "manifest": ("bench.manifest", "a manifest of 100,000 parts, fetched and parsed"),
     "storage": ("bench.storage_forms", "forms of an object file"),
+    "peers": ("bench.peers", "scan beside s5cmd, rclone, aws and obstore on one local server"),
+    "scenarios": ("bench.scenarios", "first and incremental discovery beside a sequential one"),
+    "seen": ("bench.seen_state", "ways to keep what was processed, beside ours"),
+    "ingest": ("bench.ingest", "100,000 objects discovered, claimed and loaded by 4 workers"),
     "parser": ("bench.listing_parser", "listing pages parsed and asked for, beside botocore"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
 }

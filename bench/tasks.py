@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 
@@ -22,6 +23,39 @@ def import_report(catalog: str, endpoint: str, report: str, date: str) -> dict[s
         result = import_snapshot(opened, source, ImportOptions(accept_deletions=True, force=True))
     store.close()
     return {**result.to_dict(), "calls": meter.calls}
+
+
+def list_keys(endpoint: str, bucket: str) -> dict[str, object]:
+    """Our listing alone, as Arrow batches, without a catalog."""
+    from stocktake.listing import RangeLister
+    from stocktake.model import S3Url
+    from stocktake.store import open_store
+
+    store, lister = open_store(_options(endpoint)), RangeLister()
+    rows = sum(batch.num_rows for batch in lister.list_objects(store, S3Url(bucket)))
+    return {"rows": rows, "metrics": lister.metrics.to_dict()}
+
+
+def discover(catalog: str, endpoint: str, bucket: str) -> dict[str, object]:
+    """A discovery by a full scan: from the listing to numbered changes."""
+    from stocktake.catalog import open_catalog
+    from stocktake.errors import IngestionNotFoundError
+    from stocktake.ingest import IngestionSpec, create_ingestion, open_ingestion
+    from stocktake.model import S3Url
+    from stocktake.store import open_store
+
+    store = open_store(_options(endpoint))
+    with open_catalog(catalog, create=True) as opened:
+        try:
+            ingestion = open_ingestion(opened, store, "bench")
+        except IngestionNotFoundError:
+            ingestion = create_ingestion(opened, IngestionSpec("bench", S3Url(bucket)), store)
+        began_s = time.perf_counter()
+        report = ingestion.discover()
+        discovery_s = time.perf_counter() - began_s
+    store.close()
+    metrics = report.metrics
+    return {"new": metrics.new, "discovery_s": discovery_s, "metrics": metrics.to_dict()}
 
 
 def _paths(pattern: str) -> list[str]:
@@ -110,7 +144,18 @@ def duckdb_diff(old: str, new: str) -> dict[str, object]:
     return {"new": row[0], "deleted": row[1], "modified": row[2]}
 
 
-TASKS = {f.__name__: f for f in (import_report, duckdb_import, isal_inflate, diff, duckdb_diff)}
+TASKS = {
+    f.__name__: f
+    for f in (
+        import_report,
+        list_keys,
+        discover,
+        duckdb_import,
+        isal_inflate,
+        diff,
+        duckdb_diff,
+    )
+}
 
 
 def main() -> int:

@@ -21,13 +21,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shape", choices=KEY_SHAPES, default=KEY_SHAPES[0])
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--skip-every", type=int, default=0, help="leave out every n-th key")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--page-delay-ms", type=float, default=0.0, help="of a full page")
     parser.add_argument("--least-delay-ms", type=float, default=0.0, help="of an empty page")
     parser.add_argument("--in-flight-max", type=int, default=0, help="more get 503 SlowDown")
     parser.add_argument("--chunk-bytes", type=int, default=0, help="8192 is about what S3 sends")
     chosen = parser.parse_args(arguments)
-    pages = KeyPages(key_shape(chosen.shape, chosen.keys, chosen.seed), chosen.seed)
+    keys = key_shape(chosen.shape, chosen.keys, chosen.seed)
+    if chosen.skip_every:
+        del keys[:: chosen.skip_every]
+    pages = KeyPages(keys, chosen.seed)
     delays = PageDelays(
         chosen.page_delay_ms / 1000,
         chosen.least_delay_ms / 1000,
