@@ -33,6 +33,8 @@ POINTS = (
     "feed.segment-written",
     "feed.appending",
     "feed.appended",
+    "feed.merge-written",
+    "feed.merged",
     "sink.rows-ready",
     "sink.file-written",
     "sink.file-sending",

@@ -23,13 +23,14 @@ from stocktake.catalog._feed_audits import AuditRecord, audit_record
 from stocktake.catalog._feed_claim import Claim
 from stocktake.catalog._feed_known import read_cursor
 from stocktake.catalog._feed_lease import end_run, heartbeat, keep_reused, take_lease
-from stocktake.catalog._feed_segments import Segment, pick_rows, read_segment, rows_of_key
+from stocktake.catalog._feed_merge import merge_tail
+from stocktake.catalog._feed_reading import pick_rows, read_rows, rows_of_key
 from stocktake.catalog._feed_writer import FeedWriter
 from stocktake.clock import format_utc, parse_utc
 from stocktake.errors import CatalogCorruptError, DiskFullError, StateError
 from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.model import FEED_CHANGE, S3Url, escape_key, new_id, unescape_key
-from stocktake.state import feed_segments, feeds, listing_runs
+from stocktake.state import feeds, listing_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,7 @@ class Feed:
         Raises:
             CatalogCorruptError: A segment's file is missing or has another number of rows.
         """
-        for segment in self._segments(after_seq + 1, after_seq + limit):
-            first = max(segment.first_seq, after_seq + 1)
-            last = min(segment.last_seq, after_seq + limit)
-            yield from read_segment(self._catalog, segment, first, last)
+        return read_rows(self._catalog, self.id, after_seq + 1, after_seq + limit)
 
     def rows_at(self, seqs: Iterable[int]) -> pa.Table:
         """The rows of these numbers: FEED_CHANGE, in order.
@@ -111,12 +109,7 @@ class Feed:
             CatalogCorruptError: One of them is not there.
         """
         wanted = sorted(set(seqs))
-        found: list[pa.RecordBatch] = []
-        if wanted:
-            for segment in self._segments(wanted[0], wanted[-1]):
-                own = [seq for seq in wanted if segment.first_seq <= seq <= segment.last_seq]
-                if own:
-                    found.extend(pick_rows(self._catalog, segment, own))
+        found = list(pick_rows(self._catalog, self.id, wanted)) if wanted else []
         table = pa.Table.from_batches(found, FEED_CHANGE)
         if table.num_rows != len(wanted):
             raise CatalogCorruptError(
@@ -129,9 +122,8 @@ class Feed:
     def history(self, key: str) -> list[dict[str, Any]]:
         """Every row of one key, oldest first, as FEED_CHANGE has them."""
         rows: list[dict[str, Any]] = []
-        for segment in self._segments(1, 2**62):
-            for batch in rows_of_key(self._catalog, segment, key):
-                rows.extend(batch.to_pylist())
+        for batch in rows_of_key(self._catalog, self.id, key):
+            rows.extend(batch.to_pylist())
         return rows
 
     def runs(self, limit: int = 20) -> list[ListingRun]:
@@ -170,6 +162,7 @@ class Feed:
         try:
             with heartbeat(self._catalog, lease) as lost:
                 yield FeedWriter(self._catalog, self.source, lease, lost)
+                merge_tail(self._catalog, lease)
         except BaseException as error:
             # a database that fails too must not hide what happened first; the lease runs out
             with suppress(StateError, DiskFullError):
@@ -180,21 +173,6 @@ class Feed:
     def _row(self) -> Row[Any]:
         with self._catalog.state.read() as connection:
             return connection.execute(select(feeds).where(feeds.c.id == self.id)).one()
-
-    def _segments(self, first: int, last: int) -> list[Segment]:
-        """Those that hold a number of the inclusive range."""
-        statement = (
-            select(feed_segments)
-            .where(feed_segments.c.feed_id == self.id)
-            .where(feed_segments.c.last_seq >= first, feed_segments.c.first_seq <= last)
-            .order_by(feed_segments.c.first_seq)
-        )
-        with self._catalog.state.read() as connection:
-            rows = connection.execute(statement).all()
-        return [
-            Segment(row.first_seq, row.last_seq, row.path, parse_utc(row.created_at))
-            for row in rows
-        ]
 
 
 def open_feed(catalog: Catalog, source: S3Url) -> Feed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -17,8 +18,8 @@ from stocktake.catalog._feed_sight import (
     change_between,
     fact_of_head,
     look_at,
-    naive,
 )
+from stocktake.catalog._feed_times import naive, rounded_up
 from stocktake.clock import Clock
 from stocktake.events import ObjectEvent
 from stocktake.model import object_schema
@@ -78,7 +79,9 @@ def changes_of_events(
     return sorted(changes, key=lambda change: change.key)
 
 
-def event_rows(changes: Iterable[KeyChange], origin: str, run_id: str) -> pa.RecordBatch:
+def event_rows(
+    changes: Iterable[KeyChange], origin: str, run_id: str, seen_to: datetime
+) -> pa.RecordBatch:
     """Rows of SEGMENT."""
     rows = [
         {
@@ -94,6 +97,7 @@ def event_rows(changes: Iterable[KeyChange], origin: str, run_id: str) -> pa.Rec
             "origin": origin,
             "run_id": run_id,
             "late": False,
+            "seen_to": rounded_up(seen_to),
         }
         for change in changes
     ]

@@ -36,14 +36,12 @@ class Knowledge:
         objects: For the engine.
         base: The base snapshot; None before the first.
         last_seq: The newest number.
-        newest_file_at: When the newest segment after the base was appended; None without any.
         passed: Partial strategy -> how far it has come.
     """
 
     objects: KnownObjects
     base: Snapshot | None
     last_seq: int
-    newest_file_at: datetime | None
     passed: dict[str, Passed]
 
 
@@ -77,8 +75,7 @@ def read_knowledge(catalog: Catalog, feed_id: str) -> Knowledge:
         carried=catalog.files.engine_path(row.base_carried) if row.base_carried else None,
         files=files,
     )
-    newest = files[-1].seen_to if files else None
-    return Knowledge(objects, base, row.last_seq, newest, passed)
+    return Knowledge(objects, base, row.last_seq, passed)
 
 
 def read_cursor(catalog: Catalog, feed_id: str, strategy: StrategyName) -> dict[str, Any]:
@@ -99,9 +96,7 @@ def seen_between(snapshot: Snapshot) -> tuple[datetime, datetime]:
 
 
 def _file(catalog: Catalog, segment: Row[Any]) -> FeedFile:
-    return FeedFile(
-        catalog.files.engine_path(segment.path), segment.first_seq, parse_utc(segment.created_at)
-    )
+    return FeedFile(catalog.files.engine_path(segment.path), segment.first_seq)
 
 
 def _passed(connection: Connection, feed_id: str) -> dict[str, Passed]:

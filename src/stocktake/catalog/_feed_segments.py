@@ -1,4 +1,4 @@
-"""The files of a feed: segments of numbered changes, and rows carried over to a new base.
+"""Writing the files of a feed: segments of numbered changes, and rows carried to a new base.
 
 Row `r` (from 0) of a segment has number `first_seq + r`, so the file does not hold it: it is
 written before numbers are given out.
@@ -6,10 +6,9 @@ written before numbers are given out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -17,29 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stocktake.catalog._catalog import Catalog
+from stocktake.catalog._feed_times import naive, rounded_up
 from stocktake.catalog._parquet import parquet_writer
 from stocktake.catalog.engines._protocol import KNOWN, QueryLimits
-from stocktake.errors import CatalogCorruptError
 from stocktake.model import FEED_CHANGE
 
 FEEDS_FOLDER = "feeds"
-SEGMENT: pa.Schema = pa.schema(list(FEED_CHANGE)[1:])
-"""FEED_CHANGE without `seq`."""
+SEGMENT: pa.Schema = pa.schema(
+    [*list(FEED_CHANGE)[1:], pa.field("seen_to", pa.timestamp("ms"), nullable=False)]
+)
+"""FEED_CHANGE without `seq`; and when the row was written, as it was not seen later than that."""
 
 _ROW_GROUP_ROWS = 50_000
-_SEGMENT_TABLE = (
-    "read_parquet(?, hive_partitioning=false, union_by_name=false, file_row_number=true)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Numbers `first_seq..last_seq` are the rows of the file `path`."""
-
-    first_seq: int
-    last_seq: int
-    path: str
-    created_at: datetime
+_FILE = "read_parquet(?, hive_partitioning=false, union_by_name=false, file_row_number=true)"
+_LIMITS = QueryLimits(rows_max=2**62, timeout_s=600.0)
 
 
 class RowFile:
@@ -89,18 +79,19 @@ def segment_rows(
     origin: str,
     run_id: str,
     observed_at: datetime,
-    late: pa.BooleanArray | None = None,
+    seen_to: datetime,
+    late: pa.BooleanArray,
 ) -> pa.RecordBatch:
     """Rows of SEGMENT from rows of NET_CHANGE whose verdict is new, modified or deleted."""
     count = net.num_rows
-    naive = pa.scalar(observed_at.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
     values: dict[str, Any] = {
         "change": net.column("verdict"),
         "sequencer": pa.nulls(count, pa.string()),
-        "observed_at": pa.repeat(naive, count).cast(pa.timestamp("ms"), safe=False),
+        "observed_at": pa.repeat(pa.scalar(naive(observed_at), pa.timestamp("ms")), count),
         "origin": pa.repeat(origin, count),
         "run_id": pa.repeat(run_id, count),
-        "late": late if late is not None else pa.repeat(pa.scalar(value=False), count),
+        "late": late,
+        "seen_to": pa.repeat(pa.scalar(rounded_up(seen_to), pa.timestamp("ms")), count),
     }
     arrays = [values.get(name) for name in SEGMENT.names]
     arrays = [
@@ -116,54 +107,16 @@ def carried_rows(net: pa.RecordBatch, base_seen: tuple[datetime, datetime] | Non
     for row in net.to_pylist():
         known = {name: row[f"old_{name}"] for name in KNOWN.names[1:]}
         if known["gone"] is None:
-            seen = [at.astimezone(UTC).replace(tzinfo=None) for at in base_seen or ()]
-            known |= {"gone": True, "seen_from": seen[0], "seen_to": seen[1]}
+            seen_from, seen_to = base_seen or (None, None)
+            known |= {"gone": True, "seen_from": naive(seen_from), "seen_to": naive(seen_to)}
         rows.append({"key": row["key"], **known})
     return pa.Table.from_pylist(rows, KNOWN)
 
 
-def read_segment(
-    catalog: Catalog, segment: Segment, first: int, last: int
-) -> Iterator[pa.RecordBatch]:
-    """Rows numbered `first..last` of a segment, as batches of FEED_CHANGE, in order.
-
-    Raises:
-        CatalogCorruptError: The file is missing or has another number of rows.
-    """
-    start = segment.first_seq
-    where = "file_row_number BETWEEN ? AND ?"
-    found = 0
-    for batch in _select(catalog, segment, where, [first - start, last - start]):
-        found += batch.num_rows
-        yield batch
-    if found != last - first + 1:
-        raise CatalogCorruptError(
-            f"the changes {first} to {last} are not all in `{segment.path}`: {found} rows",
-            path=segment.path,
-        )
-
-
-def pick_rows(catalog: Catalog, segment: Segment, seqs: Iterable[int]) -> Iterator[pa.RecordBatch]:
-    """The rows of these numbers, as batches of FEED_CHANGE, in order."""
-    numbers = [seq - segment.first_seq for seq in seqs]
-    where = "file_row_number BETWEEN ? AND ? AND file_row_number IN (SELECT unnest(?::BIGINT[]))"
-    yield from _select(catalog, segment, where, [min(numbers), max(numbers), numbers])
-
-
-def rows_of_key(catalog: Catalog, segment: Segment, key: str) -> Iterator[pa.RecordBatch]:
-    """Every row of one key, as batches of FEED_CHANGE, in order."""
-    yield from _select(catalog, segment, "key = ?", [key])
-
-
-def _select(
-    catalog: Catalog, segment: Segment, where: str, values: list[Any]
-) -> Iterator[pa.RecordBatch]:
-    statement = (
-        f"SELECT file_row_number + ? AS seq, {', '.join(SEGMENT.names)} FROM {_SEGMENT_TABLE} "
-        f"WHERE {where} ORDER BY seq"
-    )
-    parameters = [segment.first_seq, [catalog.files.engine_path(segment.path)], *values]
-    limits = QueryLimits(rows_max=2**62, timeout_s=600.0)
-    for batch in catalog.engine.query(statement, parameters, limits):
-        if batch.num_rows:
-            yield pa.RecordBatch.from_arrays(batch.columns, schema=FEED_CHANGE)
+def batches_of(catalog: Catalog, paths: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of segments, file after file in their own order."""
+    for path in paths:
+        statement = f"SELECT {', '.join(SEGMENT.names)} FROM {_FILE} ORDER BY file_row_number"
+        values = [[catalog.files.engine_path(path)]]
+        for batch in catalog.engine.query(statement, values, _LIMITS):
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=SEGMENT)

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from stocktake.catalog._feed_events import Fact, same_object
+from stocktake.catalog._feed_times import naive
 from stocktake.catalog.engines._protocol import KNOWN, NET_CHANGE
 from stocktake.errors import DiscoveryError
 from stocktake.store import ObjectHead
@@ -124,11 +125,3 @@ def aware_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
         }
         for row in batch.to_pylist()
     ]
-
-
-def naive(at: datetime | None) -> datetime | None:
-    """UTC without saying so, to the millisecond, as files hold it."""
-    if at is None:
-        return None
-    at = at.astimezone(UTC).replace(tzinfo=None)
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)

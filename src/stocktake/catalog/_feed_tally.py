@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.catalog._feed_passed import Passed
-from stocktake.catalog._feed_sight import naive
+from stocktake.catalog._feed_times import naive
 from stocktake.listing import StrategyName
 
 CHANGED = ("new", "modified", "deleted")

@@ -242,8 +242,8 @@ class FeedWriter:
         with self._new_file(SEGMENT) as file:
             for change in changes:
                 tally.kinds[change.kind] += 1
-            origin = (self._lease.strategy.value, self.run_id)
-            file.add(event_rows(changes, *origin))
+            now = self._catalog.clock.now()
+            file.add(event_rows(changes, self._lease.strategy.value, self.run_id, now))
         happened = [event.occurred_at for event in taken if event.occurred_at is not None]
         return self._append(
             Append(
@@ -290,6 +290,7 @@ class FeedWriter:
                 origin=self._lease.strategy.value,
                 run_id=self.run_id,
                 observed_at=observed_at,
+                seen_to=self._catalog.clock.now(),
                 late=late,
             )
         )

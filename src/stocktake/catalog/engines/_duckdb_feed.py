@@ -158,18 +158,17 @@ def _lay_over(con: duckdb.DuckDBPyConnection, known: KnownObjects, only: str) ->
         sources.append(f"SELECT 0 AS seq, {_OF_KNOWN} FROM {PARQUET} WHERE {inside} {only}")
         values += [[known.carried], *bounds]
     if known.files:
-        con.execute("CREATE TEMP TABLE files (path VARCHAR, first_seq BIGINT, seen_to TIMESTAMP)")
-        rows = [[file.path, file.first_seq, _naive(file.seen_to)] for file in known.files]
-        con.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
         sources.append(
             f"""
             SELECT f.first_seq + p.file_row_number AS seq, {", ".join(f"p.{n}" for n in _SEEN)},
-                p.sequencer, p.change = 'deleted' AS gone, p.observed_at AS seen_from, f.seen_to
+                p.sequencer, p.change = 'deleted' AS gone, p.observed_at AS seen_from, p.seen_to
             FROM (SELECT * FROM {_SEGMENT_TABLE} WHERE {inside} {only}) p
-            JOIN files f ON f.path = p.filename
+            JOIN (SELECT unnest(?::VARCHAR[]) AS path, unnest(?::BIGINT[]) AS first_seq) f
+                ON f.path = p.filename
             """
         )
-        values += [[file.path for file in known.files], *bounds]
+        paths = [file.path for file in known.files]
+        values += [paths, *bounds, paths, [file.first_seq for file in known.files]]
     if not sources:
         return False
     packed = ", ".join(f"{name} := {name}" for name in KNOWN.names[1:])

@@ -98,12 +98,10 @@ class FeedFile:
     Attributes:
         path: Under which the engine opens it.
         first_seq: Number of its first row.
-        seen_to: When it was appended: nothing in it was seen later.
     """
 
     path: str
     first_seq: int
-    seen_to: datetime
 
 
 @dataclass(frozen=True, slots=True)
