@@ -81,9 +81,9 @@ def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     assert check_sink(raw, folder=tmp_path) == expected
     monkeypatch.chdir(tmp_path)
     assert check_sink(raw) == expected
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", str(tmp_path))
     dataset = check_sink({"kind": "parquet", "location": "~/set"})
-    assert dataset["location"] == "/home/me/set"
+    assert dataset["location"] == str(tmp_path / "set")
 
 
 @pytest.mark.parametrize(

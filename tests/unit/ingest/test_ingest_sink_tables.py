@@ -1,4 +1,4 @@
-"""Parquet datasets and DuckDB tables beyond the contract; how batches are read (ING-4)."""
+"""Parquet datasets and DuckDB tables beyond the contract, and what they keep (ING-4)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,16 +19,12 @@ import pytest
 from sink_world import BUCKET, T0, FixedBatch, SinkPlace, bucket_of, items_of, lines
 from stocktake.clock import FixedClock, SystemClock
 from stocktake.errors import (
-    AccessDeniedError,
-    CredentialsError,
     SinkError,
-    UnreadableItemError,
     UnsupportedOperationError,
 )
 from stocktake.ingest import (
     Dataset,
     DuckDbSink,
-    Item,
     LocalDataset,
     ParquetSink,
     Reader,
@@ -40,9 +33,8 @@ from stocktake.ingest import (
 )
 from stocktake.ingest.sinks import _dataset
 from stocktake.ingest.sinks._landing import decode_seqs, encode_seqs, token_name, token_time
-from stocktake.ingest.sinks._read import read_batch
 from stocktake.model import S3Url
-from stocktake.store import ObjectBody, PutOptions
+from stocktake.store import PutOptions
 from stocktake.testing import MemoryStore
 
 AUTO = Reading(Reader.AUTO)
@@ -351,103 +343,6 @@ def test_python_variables_are_never_taken_for_tables(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.db"
         DuckDbSink(path, name, AUTO, SystemClock()).load(whole(store_of(1), 1))
         assert rows_of(path, f"SELECT n FROM {name}") == [(0,)]
-
-
-# reading
-
-
-def test_objects_are_read_side_by_side_in_order_and_within_bounds() -> None:
-    store = store_of(40)
-    lock = threading.Lock()
-    under_way: set[int] = set()
-    most = [0, 0]
-
-    class Watching(FixedBatch):
-        @contextmanager
-        def open(self, item: Item) -> Iterator[ObjectBody | None]:
-            with lock:
-                under_way.add(item.seq)
-                most[0] = max(most[0], len(under_way))
-                most[1] = max(
-                    most[1],
-                    sum(item.size_bytes or 0 for item in self.items if item.seq in under_way),
-                )
-            if len(under_way) < 3:
-                threading.Event().wait(0.002)
-            with super().open(item) as body:
-                yield body
-            with lock:
-                under_way.discard(item.seq)
-
-    batch = Watching("clm_1", store, whole(store, 40).items)
-    size_bytes = batch.items[-1].size_bytes or 0
-    reading = Reading(Reader.JSONL, threads=8, ahead_bytes=4 * size_bytes)
-    found = read_batch(batch, reading, SystemClock())
-    assert [entry.item.seq for entry in found.rows if entry.item] == list(range(1, 41))
-    assert 1 < most[0] <= 4
-    assert most[1] <= reading.ahead_bytes
-
-
-def test_a_file_larger_than_the_bound_is_read_alone() -> None:
-    store = store_of(3)
-    found = read_batch(whole(store, 3), Reading(Reader.JSONL, ahead_bytes=1), SystemClock())
-    assert found.seqs == {1, 2, 3}
-
-
-def test_too_many_rows_for_memory_are_refused_with_a_hint() -> None:
-    store = store_of(3)
-    with pytest.raises(SinkError, match="more than 50 bytes of rows") as caught:
-        read_batch(whole(store, 3), Reading(Reader.JSONL, rows_bytes_max=50), SystemClock())
-    assert "files_max" in (caught.value.hint or "")
-    assert not caught.value.retryable
-
-
-def test_the_lease_is_renewed_while_a_batch_is_read() -> None:
-    class Slow(FixedClock):
-        def monotonic_s(self) -> float:
-            self.advance(2)
-            return super().monotonic_s()
-
-    batch = whole(store_of(20), 20)
-    read_batch(batch, Reading(Reader.JSONL), Slow(T0))
-    assert batch.renewals >= 5
-
-
-@pytest.mark.parametrize("error", [AccessDeniedError("no"), UnreadableItemError("odd")])
-def test_failures_of_one_object_are_its_own(error: Exception) -> None:
-    batch = failing(error)
-    found = read_batch(batch, Reading(Reader.JSONL), SystemClock())
-    assert batch.failed == {2: error}
-    assert found.seqs == {1, 3}
-
-
-def test_failures_of_the_store_stop_the_batch() -> None:
-    error = CredentialsError("expired")
-    batch = failing(error)
-    with pytest.raises(CredentialsError):
-        read_batch(batch, Reading(Reader.JSONL), SystemClock())
-    assert batch.failed == {}
-
-
-def failing(error: Exception) -> FixedBatch:
-    class Failing(FixedBatch):
-        @contextmanager
-        def open(self, item: Item) -> Iterator[ObjectBody | None]:
-            if item.seq == 2:
-                raise error
-            with super().open(item) as body:
-                yield body
-
-    store = store_of(3)
-    return Failing("clm_1", store, whole(store, 3).items)
-
-
-def test_columns_of_lineage_are_not_overwritten() -> None:
-    store = store_of(1)
-    store.put(BUCKET, "in/000.jsonl", lines({"_stocktake_seq": 7}))
-    batch = whole(store, 1)
-    assert read_batch(batch, Reading(Reader.JSONL), SystemClock()).seqs == set()
-    assert "has a column `_stocktake_seq` of its own" in str(batch.failed[1])
 
 
 # what is kept of a batch
