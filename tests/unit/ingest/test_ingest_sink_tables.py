@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sink_world import BUCKET, T0, FixedBatch, SinkPlace, bucket_of, items_of, lines
 from stocktake.clock import FixedClock, SystemClock
@@ -355,6 +359,18 @@ def test_numbers_as_text() -> None:
     for text in ("", "x", "AAAA", encode_seqs([1])[:-4]):
         with pytest.raises(SinkError, match="here carries numbers"):
             decode_seqs(text, "here")
+
+
+@given(st.sets(st.integers(0, 2**63 - 1), max_size=50))
+def test_any_numbers_come_back(seqs: set[int]) -> None:
+    assert set(decode_seqs(encode_seqs(seqs), "here")) == seqs
+
+
+@given(st.binary(max_size=60))
+def test_no_text_makes_more_than_a_failure_of_the_sink(raw: bytes) -> None:
+    text = base64.b64encode(raw).decode()
+    with suppress(SinkError):
+        decode_seqs(text, "here")
 
 
 def test_tokens_as_file_names() -> None:
