@@ -26,6 +26,8 @@ from stocktake.listing._profiles import (
     known_profile,
 )
 from stocktake.listing._range_lister import RangeLister, RangeOptions
+from stocktake.listing._sample import SampleEstimate, sample_objects
+from stocktake.listing._sample_interval import Estimate
 from stocktake.listing._slots import KeyBounds
 from stocktake.listing._source import InterruptedScan, ListSource
 from stocktake.listing._start_strategy import start_strategy
@@ -54,6 +56,7 @@ __all__ = [
     "Advice",
     "Answer",
     "Candidate",
+    "Estimate",
     "Evidence",
     "Guarantees",
     "History",
@@ -76,6 +79,7 @@ __all__ = [
     "Question",
     "RangeLister",
     "RangeOptions",
+    "SampleEstimate",
     "SettingKind",
     "StrategyName",
     "StrategyRun",
@@ -97,5 +101,6 @@ __all__ = [
     "open_upload_watermark",
     "parse_settings",
     "plan_strategy",
+    "sample_objects",
     "start_strategy",
 ]
