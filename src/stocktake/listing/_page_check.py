@@ -50,10 +50,15 @@ class PageChecker:
                 self._refuse(keys[place].as_py(), keys[place + 1].as_py())
 
     def _refuse(self, before: str, key: str) -> NoReturn:
-        raise UnorderedListingError(
-            f"cannot list {self._source}: `{display_key(key)}` follows "
-            f"`{display_key(before)}`, which is not key order",
-            bucket=self._source.bucket,
-            key=key,
-            operation="list",
-        )
+        raise unordered_error(self._source, before, key)
+
+
+def unordered_error(source: S3Url, before: str, key: str) -> UnorderedListingError:
+    """The error for a key that does not come where it must."""
+    return UnorderedListingError(
+        f"cannot list {source}: `{display_key(key)}` follows "
+        f"`{display_key(before)}`, which is not key order",
+        bucket=source.bucket,
+        key=key,
+        operation="list",
+    )

@@ -6,6 +6,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,11 @@ from stocktake.clock import Clock
 from stocktake.errors import StoreError, ThrottledError
 from stocktake.listing._lister import rows_before, rows_through
 from stocktake.listing._metrics import ListingMetrics
-from stocktake.listing._page_check import PageChecker
-from stocktake.listing._range_scheduler import RangeScheduler
-from stocktake.listing._range_state import ListRequest, PageAnswer, Piece
+from stocktake.listing._page_check import PageChecker, unordered_error
+from stocktake.listing._range_scheduler import RangeScheduler, Suspect
+from stocktake.listing._range_state import CallKind, ListRequest, PageAnswer, Piece
 from stocktake.model import S3Url
-from stocktake.store import ListQuery, Store, read_key_page_once
+from stocktake.store import ListQuery, Store, read_key_page, read_key_page_once
 from stocktake.telemetry import Meter
 
 _THROTTLES_MAX = 10
@@ -75,6 +76,7 @@ class RangeRun:
         self._woken = 0  # of these, told that there is one
         self._stopped = False
         self._error: BaseException | None = None
+        self._clearing = 0
         self._retries = 0
         self._latencies_s: list[float] = []
         self._throttles_seen = self._store_throttles()
@@ -90,7 +92,7 @@ class RangeRun:
                 while not pieces:
                     if self._error is not None:
                         raise self._error
-                    if self._scheduler.done and not self._scheduler.under_way:
+                    if self._scheduler.done and not (self._scheduler.under_way or self._clearing):
                         return
                     self._ready.wait()
                     pieces = self._take()
@@ -203,8 +205,18 @@ class RangeRun:
                 self._scheduler.concurrency.throttled()
             self._latencies_s.append(latency_s)
             self._scheduler.answered(request, answer, latency_s)
-            self._dispatch(spare=1)
+            suspects, self._scheduler.suspects = self._scheduler.suspects, []
+            self._clearing += bool(suspects)  # the listing has not ended before that is done
+            if not suspects:
+                self._dispatch(spare=1)
             if self._scheduler.worth_taking:
+                self._ready.notify()
+        for suspect in suspects:
+            self._clear_up(suspect)
+        if suspects:
+            with self._lock:
+                self._clearing -= 1
+                self._dispatch(spare=1)
                 self._ready.notify()
 
     def _ask(self, request: ListRequest) -> PageAnswer:
@@ -235,6 +247,18 @@ class RangeRun:
             size_bytes=rows.nbytes,
             prefixes=page.prefixes,
         )
+
+    def _clear_up(self, suspect: Suspect) -> None:
+        """Refuse a store that has a key, but not behind a smaller one."""
+        named = ListQuery(self._source.bucket, suspect.key, keys_max=1)
+        behind = replace(named, start_after=suspect.cut)
+        for query, expected in ((behind, False), (named, True), (behind, False)):
+            keys = read_key_page(self._store, query).rows.column("key")
+            with self._lock:
+                self._scheduler.calls[CallKind.PROBE] += 1
+            if (len(keys) > 0 and keys[0].as_py() == suspect.key) is not expected:
+                return  # it is where it must be, or it is gone
+        raise unordered_error(self._source, suspect.cut, suspect.key)
 
     def _back_off(self, request: ListRequest, error: StoreError) -> None:
         """The store said no, or nothing: wait, then let it be asked again, if not too often."""

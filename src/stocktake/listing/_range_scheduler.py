@@ -59,6 +59,18 @@ class ScanPlan:
     buffer_bytes: int = 128 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """The listing to the left of a cut and that to the right see different keys first behind it.
+
+    Keys came or went meanwhile, or the store has an order of its own, in which `key`, seen from the
+    left, is not behind the cut: the driver must find out.
+    """
+
+    cut: str
+    key: str
+
+
 class RangeScheduler:
     """The state of one listing; see the module. Not safe for threads: its driver holds a lock."""
 
@@ -84,6 +96,9 @@ class RangeScheduler:
         self._probes = 0  # under way
         self._hinted: dict[KeyRange, tuple[int, int]] = {}  # cells of a range, rows before them
         self._hinted_waste = 0.0
+        self.suspects: list[Suspect] = []
+        self._seen_behind: dict[str, str] = {}  # a cut -> the first key behind it, by its left side
+        self._begun_at: dict[str, str | None] = {}  # a cut -> the first key that came from it
 
     # --- asked by the driver -----------------------------------------------------------------
 
@@ -177,6 +192,8 @@ class RangeScheduler:
         """Share a page out to the ranges it covers; returns how many rows were of use."""
         keys = answer.keys
         count = len(keys)
+        if target.first is None and not target.rows and (count or not answer.truncated):
+            self._compare(target.after, begun_at=keys.key(0) if count else None)
         if count == 0:
             if answer.truncated:  # nothing visible here, but more behind: only the token goes on
                 target.token = answer.token
@@ -210,6 +227,9 @@ class RangeScheduler:
         if beyond:
             assert target.through is not None
             stop = keys.rows_through(target.through)
+            self._seen_behind[target.through] = keys.key(stop)
+            if target.through in self._begun_at:
+                self._compare(target.through, begun_at=self._begun_at[target.through])
         if stop > start:
             size_bytes = answer.size_bytes * (stop - start) // count
             target.pieces.append(Piece(answer, start, stop, size_bytes))
@@ -230,6 +250,16 @@ class RangeScheduler:
         if complete or not answer.truncated:
             self._finish(target)
         return max(stop - start, 0)
+
+    def _compare(self, cut: str, *, begun_at: str | None) -> None:
+        """Both sides of a cut have seen what is behind it: do they agree?"""
+        seen = self._seen_behind.pop(cut, None)
+        if seen is None:
+            self._begun_at[cut] = begun_at
+            return
+        self._begun_at.pop(cut, None)
+        if begun_at != seen:
+            self.suspects.append(Suspect(cut, seen))
 
     def _idle_after(self, target: KeyRange, last: str) -> Iterator[KeyRange]:
         for further in self._ranges[self._ranges.index(target) + 1 :]:

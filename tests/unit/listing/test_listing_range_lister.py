@@ -154,6 +154,46 @@ def test_a_store_with_an_order_of_its_own_is_refused(order) -> None:
         keys_of(ranges().list_objects(store, S3Url("b")))
 
 
+_ODD = st.text("a\ud7ff\ue000\uf000\uffff\U00010000\U0001f600", min_size=1, max_size=3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keys=st.sets(_ODD, max_size=40),
+    hints=st.sets(_ODD, max_size=6),
+    page_rows=st.integers(1, 5),
+    workers=st.integers(1, 4),
+)
+def test_an_order_of_its_own_never_hides_a_key(keys, hints, page_rows, workers) -> None:
+    """A cut between what UTF-16 and UTF-8 order differently: refused, or nothing is missing."""
+    store = store_with(keys, manner=ListingManner(order=by_utf16))
+    lister = ranges(
+        page_rows=page_rows, workers=workers, split_keys=tuple(sorted(hints)), rows_expected=900
+    )
+    try:
+        found = keys_of(lister.list_objects(store, S3Url("b")))
+    except UnorderedListingError:
+        return
+    assert found == sorted(keys)
+
+
+def test_keys_that_come_and_go_at_a_cut_are_no_disorder() -> None:
+    class _Busy(MemoryStore):
+        def list_page(self, query: ListQuery) -> ListPage:
+            page = super().list_page(query)
+            for row in page.objects[::3]:  # each answer finds some of them gone, others new
+                self.delete("b", [row.key])
+                self.put("b", row.key + "x", b"")
+            return page
+
+    store = _Busy(clock=FixedClock(NOW))
+    store.describe("CreateBucket", "b")
+    for key in KEYS:
+        store.put("b", key, b"x")
+    found = keys_of(ranges(split_keys=tuple(KEYS[::7])).list_objects(store, S3Url("b")))
+    assert found == sorted(set(found))
+
+
 def test_a_store_that_ignores_start_after_is_refused_and_does_not_loop() -> None:
     store = store_with(KEYS[:200], manner=ListingManner(ignores_start_after=True))
     with pytest.raises(UnorderedListingError):
