@@ -20,6 +20,9 @@ from stocktake.ingest._sink import Landed, Sink
 from stocktake.ingest._spec import ItemState
 from stocktake.telemetry import NoProgress, Progress
 
+_SILENT_MAX = 10
+"""So many workers may fall silent with a batch, for whatever reason, before it is given up."""
+
 
 @dataclass(slots=True)
 class IngestResult:
@@ -169,8 +172,8 @@ class Loader:
         held = self._held(batch) if asks else None
         if held is not None:
             return batch.commit(held.seqs, recovered=True), True
-        if batch.attempt > batch.attempts_max:
-            # it may be what kills its workers: others must not wait for it for ever
+        if batch.attempt > max(batch.attempts_max, _SILENT_MAX):
+            # it may be what kills its workers: the others cannot wait for it for ever
             silent = IngestError(f"{batch.attempt - 1} workers fell silent with the batch")
             return self._postponed(batch, silent), False
         self.sink.load(batch)

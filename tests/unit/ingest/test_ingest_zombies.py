@@ -106,12 +106,22 @@ def test_token_that_nobody_landed_keeps_what_failed(world: World) -> None:
 def test_batch_that_kills_its_workers_dies_itself(world: World) -> None:
     world.feed.add("a")
     ingestion, sink = world.ingestion(attempts_max=2), TokenSink()
-    for _ in range(2):
+    for _ in range(10):
         assert ingestion.next_batch() is not None
         world.clock.advance(400)
     result = ingestion.run(sink, discover_first=False)
     assert (result.files, result.dead) == (0, 1)
-    assert "2 workers fell silent" in ingestion.dead()[0].reason
+    assert "10 workers fell silent" in ingestion.dead()[0].reason
+
+
+def test_worker_that_dies_is_no_failure_of_its_objects(world: World) -> None:
+    """Not even with a single attempt: machines go away for reasons of their own."""
+    world.feed.add("a")
+    ingestion, sink = world.ingestion(attempts_max=1), TokenSink()
+    for _ in range(3):
+        assert ingestion.next_batch() is not None
+        world.clock.advance(400)
+    assert ingestion.run(sink, discover_first=False).files == 1
 
 
 def test_long_processing_is_not_handed_out_again(world: World) -> None:
