@@ -110,6 +110,19 @@ def test_scan_of_a_prefix_covers_nothing_else(store, user):
     assert answer["snapshot"]["coverage"]["prefix"] == "logs/2026/1"
 
 
+def test_a_sample_counts_a_small_bucket_and_keeps_nothing(store, user):
+    """STR-7"""
+    answer = user("scan", f"s3://{BUCKET}/logs/", "--sample", "--json")
+    assert answer.code == 0, answer
+    assert set(answer.json) == {"source", "estimate", "metrics", "receipt"}
+    objects = answer.json["estimate"]["objects"]
+    assert (objects["value"], objects["exact"]) == (len(KEYS), True)
+    assert answer.json["estimate"]["bytes"]["value"] == sum(KEYS.values())
+    people = user("scan", f"s3://{BUCKET}/logs/", "--sample")
+    assert f"  objects  {len(KEYS)}" in people.out
+    assert user("snapshots", "--json").json["error"]["code"] == "catalog-not-found"
+
+
 def test_a_mass_deletion_needs_a_yes(store, user):
     user("scan", f"s3://{BUCKET}")
     store.delete(BUCKET, [key for key in KEYS if key < "logs/2026/10"])

@@ -83,7 +83,7 @@ class Receipt:
     """What one job cost.
 
     Attributes:
-        job: `import`, `write`, `verify`, `scan` or `run` (of an ingestion).
+        job: `import`, `write`, `verify`, `scan`, `sample` or `run` (of an ingestion).
         calls: Requests by S3 operation, retries included.
         retries: Retries by reason.
         received_bytes: Of bodies that came in.
@@ -204,7 +204,7 @@ def show_receipt(out: Output, receipt: dict[str, Any]) -> None:
             f"+ delivery of the report {dollars_text(cost['report_delivery_usd'])}"
         )
     ratio = cost["list_to_this_ratio"]
-    if receipt["job"] not in ("scan", "run"):  # which list themselves
+    if receipt["job"] not in ("scan", "sample", "run"):  # which list themselves
         out.note(
             f"  by LIST   about {dollars_text(cost['by_list_usd'])} "
             f"({count_text(cost['by_list_calls'])} calls{f'; {ratio:.1f}x this' if ratio else ''})"

@@ -36,7 +36,7 @@ MaxAgeOption = Annotated[
         "stocktake scan s3://photos --sample",
     ),
 )
-def scan(
+def scan(  # noqa: PLR0913 - one parameter per option
     run: Run,
     source: LiveSource,
     *,
@@ -54,6 +54,13 @@ def scan(
     sample: Annotated[
         bool, typer.Option("--sample", help="Estimate from a few pages; keep nothing.")
     ] = False,
+    probes: Annotated[
+        int,
+        typer.Option("--probes", metavar="N", min=8, help="With --sample: about so many calls."),
+    ] = 64,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="With --sample: other places.")
+    ] = 0,
 ) -> int:
     """List everything below an address, many requests at once, and keep it as a snapshot.
 
@@ -70,6 +77,10 @@ def scan(
     JSON: {state, snapshot_id, snapshot, reused, stats, parts, resumed_parts, part_bytes, phase_s,
     diff, metrics, claim, warnings, receipt}; with --sample {source, estimate, metrics, receipt}.
     """
+    if sample:
+        from stocktake.cli._sample_work import sample_bucket
+
+        return sample_bucket(run, source, probes, seed)
     from stocktake.cli._scan_work import ScanRequest, scan_bucket
 
     request = ScanRequest(
@@ -79,6 +90,5 @@ def scan(
         workers=workers,
         accept_deletions=accept_deletions,
         restart=restart,
-        sample=sample,
     )
     return scan_bucket(run, request)

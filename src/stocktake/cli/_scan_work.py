@@ -44,7 +44,6 @@ class ScanRequest:
     max_age: str | None = None
     workers: int | None = None
     accept_deletions: bool = False
-    sample: bool = False
     restart: bool = False
 
 
