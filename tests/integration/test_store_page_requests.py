@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,11 +26,15 @@ from stocktake.testing import (
     FakeS3,
     Fault,
     FaultProxy,
+    KeyPages,
+    PageDelays,
+    PageServer,
     Refuse,
     Reset,
     Stall,
     Status,
     Trickle,
+    key_shape,
 )
 from stocktake.testing._fake_s3_auth import Identity
 
@@ -301,6 +306,26 @@ def test_a_trickling_page_arrives_whole(line):
     proxy.add(Fault("list-type=2", Trickle(20_000)))
     assert keys(store) == ALL
     assert meter.retries == {}
+
+
+def test_pages_of_many_threads_do_not_mix():
+    """Every thread has its own buffer, and nothing of a page points into it afterwards."""
+    every = key_shape("cloudtrail", 6000)
+    server = PageServer(KeyPages(every), PageDelays(chunk_bytes=4096)).start()
+    values = {"access_key_id": "a", "secret_access_key": "s", "region": "us-east-1"}
+    store = open_store(S3StoreOptions(endpoint_url=server.endpoint_url, **values))
+
+    def look(start: int) -> tuple[int, object]:
+        return start, store.list_columns(ListQuery("b", start_after=every[start])).rows
+
+    with ThreadPoolExecutor(24) as threads:
+        found = list(threads.map(look, [n * 37 % 5000 for n in range(200)]))
+    for start, rows in found:
+        assert rows["key"].to_pylist() == every[start + 1 : start + 1001]
+        rows.validate(full=True)
+    assert len(store._pages._http._idle) == 1
+    store.close()
+    server.stop()
 
 
 def test_connections_that_the_server_closed_while_idle_are_no_failure(fake):
