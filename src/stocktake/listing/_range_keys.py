@@ -215,6 +215,8 @@ def middle_key(after: str, through: str | None, prefix: str = "") -> str | None:
     None is the end of everything below `prefix`.
     """
     start = len(prefix) if through is None else common_length(after, through)
+    if through is not None and start >= len(through):
+        return None
     low = ord(after[start]) if start < len(after) else -1
     high = ord(through[start]) if through is not None else _LAST_POINT + 1
     stem = after[:start]

@@ -10,7 +10,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from stocktake.clock import Clock, SystemClock, format_utc
-from stocktake.listing._lister import Lister, PagedLister, listed_columns
+from stocktake.listing._choose_lister import choose_lister
+from stocktake.listing._lister import Lister, listed_columns
 from stocktake.listing._metrics import ListingMetrics
 from stocktake.listing._shared_listing import SharedListing
 from stocktake.listing._slots import SLOT_ROWS, SLOTS, KeyBounds, stretches
@@ -73,7 +74,7 @@ class ListSource:
             source: Bucket and prefix.
             versions: Also noncurrent versions and delete markers.
             clock: For the instant, and when parts were read.
-            lister: How to list; one call after the other if None.
+            lister: How to list; None chooses by the name of the bucket.
             interrupted: The scan to go on with.
             part_rows: Rows of the first parts.
         """
@@ -81,7 +82,7 @@ class ListSource:
         self._source = source
         self._versions = versions
         self._clock = clock or SystemClock()
-        self._lister = lister or PagedLister()
+        self._lister = lister or choose_lister(store, source.bucket, clock=self._clock)
         self._interrupted = interrupted
         self._part_rows = part_rows
         self._began_at = self._clock.now()
