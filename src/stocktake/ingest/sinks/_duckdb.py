@@ -68,14 +68,12 @@ class DuckDbSink:
         self._lock = _LOCKS.setdefault(str(self._path.resolve()), threading.Lock())
 
     def load(self, batch: OpenItems) -> None:
-        """Insert all rows and the token.
+        """Insert all rows and the token. A batch that is there is read again, and left as it is.
 
         Raises:
             SinkError: The database cannot be opened or written, or the table does not fit.
             StoreError: Objects cannot be read.
         """
-        if self.landed(batch.consumer, [batch.token]):
-            return
         found = read_batch(batch, self._reading, self._clock)
         if not found.seqs:
             return

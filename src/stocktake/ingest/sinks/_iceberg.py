@@ -66,15 +66,13 @@ class IcebergSink:
         self._committing = threading.Lock()
 
     def load(self, batch: OpenItems) -> None:
-        """Append all rows with the token in one commit.
+        """Append all rows with the token in one commit. A batch that is there is read for nothing.
 
         Raises:
             MissingExtraError: PyIceberg is not installed.
             SinkError: The catalog or table refuses, or the batch's own rows do not fit the table.
             StoreError: Objects cannot be read.
         """
-        if self.landed(batch.consumer, [batch.token]):
-            return
         found = read_batch(batch, self._reading, self._clock)
         if not found.seqs:
             return
