@@ -87,7 +87,7 @@ def _quick(body: Span, query: ListQuery) -> KeyPage | None:
     rows = _rows(cuts, frame, query)
     if rows is None:
         return None
-    check_counts(len(rows), frame)
+    check_counts(len(rows), frame, query)
     if query.prefix and not pc.all(pc.starts_with(rows["key"], query.prefix)).as_py():
         return None
     return KeyPage(rows, frame.prefixes, frame.next_token)

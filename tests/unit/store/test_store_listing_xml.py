@@ -111,7 +111,6 @@ def test_prefixes_are_decoded_and_counted():
         (page(entry("a")).replace(b">b<", b">other<"), "bucket other"),
         (page(entry("a")).replace(b"<IsTruncated>false</IsTruncated>", b""), "truncated"),
         (page(entry("a"), truncated="x").replace(b">x<", b"><"), "continuation token"),
-        (page(truncated="x"), "empty"),
         (page(entry("%FF")), "UTF-8"),
         (page(entry("a", size="")), "no size"),
         (page(entry("a")).replace(b"2026-01-02T", b"yesterday "), "time"),
@@ -120,6 +119,14 @@ def test_prefixes_are_decoded_and_counted():
 def test_an_answer_that_is_no_listing_is_never_a_short_listing(body, reason):
     with pytest.raises(ListingShapeError, match=reason):
         parse_rows(body, QUERY)
+
+
+def test_an_empty_page_that_is_not_the_last_is_gone_on_from():
+    """Delete markers and filters empty pages: the listing goes on as long as it gets ahead."""
+    found = parse_rows(page(count=0, truncated="next"), ListQuery("b", token="before"))
+    assert (found.objects, found.next_token) == ((), "next")
+    with pytest.raises(ListingShapeError, match="where it began"):
+        parse_rows(page(count=0, truncated="next"), ListQuery("b", token="next"))
 
 
 def test_keys_outside_the_prefix_are_refused():
