@@ -51,7 +51,9 @@ def queue(acceptance_server):
     def send(key, name="ObjectCreated:Put", sequencer="0A"):
         entity = {"key": key, "sequencer": sequencer, "size": 2}
         body = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name}
-        body["eventTime"] = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        body["eventTime"] = (datetime.now(UTC) + timedelta(seconds=2)).strftime(
+            "%Y-%m-%dT%H:%M:%S.000Z"
+        )
         body["s3"] = {"bucket": {"name": BUCKET}, "object": entity}
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [body]}))
 
