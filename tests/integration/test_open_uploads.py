@@ -10,7 +10,6 @@ from stocktake.listing import open_upload_watermark
 from stocktake.model import S3Url
 from stocktake.store import open_store
 
-
 STAMPED_2010 = {"moto"}
 """This emulator says of every upload that it was begun in November 2010."""
 
