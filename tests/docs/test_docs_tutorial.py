@@ -52,7 +52,8 @@ def steps(page: Path) -> list[Step]:
 
 def script(page: Path, port: int) -> str:
     """All commands in one shell, with a mark and the exit code after each."""
-    lines = ["trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
+    # what a shell without a terminal says of that comes before the first mark
+    lines = ["trap 'kill $(jobs -p) 2>/dev/null' EXIT", 'echo "=== begin"']
     for number, step in enumerate(steps(page)):
         command = step.command.replace(PORT, str(port))
         if command.endswith("&"):
@@ -96,7 +97,8 @@ def test_every_command_of_the_tutorial_prints_what_the_page_shows(
         timeout=280,
         check=False,
     )
-    answers = re.split(r"^=== end of \d+: (\d+)\n", done.stdout, flags=re.MULTILINE)
+    output = done.stdout.partition("=== begin\n")[2]
+    answers = re.split(r"^=== end of \d+: (\d+)\n", output, flags=re.MULTILINE)
     printed, codes = answers[0::2], [int(code) for code in answers[1::2]]
     assert len(codes) == len(steps(page)), done.stdout[-3000:]
     for step, output, code in zip(steps(page), printed, codes, strict=False):
