@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Sequence
+from fractions import Fraction
 
 from stocktake.listing._folder_names import FolderNames
 from stocktake.listing._range_hints import Hints
@@ -56,15 +57,15 @@ class Cuts:
 
     def estimate(self, one: KeyRange) -> float:
         """About how many rows are left in a range of which a page was read."""
-        if one.first is None:
+        if one.first is None and one.alike is None:
             return 0.0
         cells = self._hints.count(one.after, one.through)
         if cells:
             return self._hints.rows(cells)
-        ruler = self._ruler(one)
-        here = ruler.number(one.after)
-        span = max(here - ruler.number(one.first), 1)
-        guess = one.page_rows * (ruler.number(self._end(one)) - here) / span
+        ruler, here, rows_per_unit = self._measure(one)
+        guess = float(rows_per_unit * (ruler.number(self._end(one)) - here))
+        if one.first is None:
+            return min(guess, _ROWS_MAX)
         guess = max(guess, float(min(one.serial_rows, 4 * self._page_rows)))
         return min(guess + self._in_folders_ahead(one, guess), _ROWS_MAX)
 
@@ -112,6 +113,23 @@ class Cuts:
             slash = one.after.find("/", slash + 1, shared)
         return None
 
+    def cut_near(self, one: KeyRange, rows: float) -> str | None:
+        """A key about so many rows into the range; None if that cannot be guessed."""
+        ruler, here, rows_per_unit = self._measure(one)
+        guess = ruler.key(min(here + max(int(rows / rows_per_unit), 1), ruler.size - 1))
+        known = self._next_folder(one)
+        if known is not None and not one.after < guess < known:
+            return known  # what is near is guessed, what comes next has been seen elsewhere
+        return guess if one.after < guess and (one.through is None or guess < one.through) else None
+
+    def _next_folder(self, one: KeyRange) -> str | None:
+        """The folder that probably follows the one the last page was in; None if none is known."""
+        first, last, _ = (one.first, one.after, 0) if one.first else one.alike or ("", "", 0)
+        shared = last[: common_length(first, last)].count("/", len(self._prefix))
+        levels = list(self._names.ahead(one.after, one.through))[:shared]
+        following = [folder + ahead[0] for folder, ahead in levels if ahead]
+        return following[-1] if following else None
+
     def cut(self, one: KeyRange) -> str | None:
         """A key inside of the range to begin another one after; None if none is known."""
         for known in (self._hints.keys, self._points):
@@ -129,22 +147,26 @@ class Cuts:
         return middle_key(one.after, one.through, self._prefix)
 
     def _interpolate(self, one: KeyRange) -> str | None:
-        ruler = self._ruler(one)
-        here = ruler.number(one.after)
-        span = max(here - ruler.number(one.first or ""), 1)
+        ruler, here, rows_per_unit = self._measure(one)
         left = ruler.number(self._end(one)) - here
         if left < 2:
             return None
         step = left // 2
         if one.open_end:
-            step = min(step, int(one.reach_rows * span / max(one.page_rows, 1)))
+            step = min(step, int(one.reach_rows / rows_per_unit))
         return ruler.key(here + max(step, 1))
 
-    def _ruler(self, one: KeyRange) -> Ruler:
+    def _measure(self, one: KeyRange) -> tuple[Ruler, int, Fraction]:
+        """A ruler for the range, where on it the range stands, and how dense its keys are."""
         self._learn_now()
-        return self._space.ruler(
-            one.first or one.after, one.after, self._end(one), wide=one.open_end
-        )
+        if one.first is not None:
+            first, last, rows = one.first, one.after, one.page_rows
+        else:
+            assert one.alike is not None
+            first, last, rows = one.alike
+        ruler = self._space.ruler(first, last, self._end(one), wide=one.open_end)
+        span = max(ruler.number(last) - ruler.number(first), 1)
+        return ruler, ruler.number(one.after), Fraction(max(rows, 1), span)
 
     def _end(self, one: KeyRange) -> str | None:
         """Where the keys end that are like the last one read, at most the end of the range.

@@ -318,7 +318,7 @@ class RangeScheduler:
             if new and self._has_room(last, self.plan.workers):
                 return self._page_of(last)
         place = 0
-        for index, one in enumerate(self._ranges):
+        for index, one in enumerate(self._front()):
             if one.done:
                 continue
             if not one.busy and self._has_room(one, place):
@@ -362,6 +362,9 @@ class RangeScheduler:
     def _split(self, one: KeyRange, key: str) -> KeyRange:
         right = KeyRange(key, one.through, open_end=one.open_end)
         right.reach_rows = one.reach_rows
+        right.alike = one.alike
+        if one.first is not None:
+            right.alike = (one.first, one.after, one.page_rows)
         one.through = key
         one.estimate = None
         one.serial_rows = 0
@@ -380,12 +383,14 @@ class RangeScheduler:
         victim = self._largest()
         if victim is None:
             return None
-        probe = self._cuts.probe(victim, self._estimate(victim))
+        rows = self._estimate(victim)
+        probe = self._cuts.probe(victim, rows) if victim.first is not None else None
         if probe is not None:
             self._probes += 1
             prefix, start_after = probe
             return ListRequest(victim, prefix, start_after, delimiter="/")
-        key = self._cuts.cut(victim)
+        tight = self._is_tight
+        key = self._cuts.cut_near(victim, self._share_rows) if tight else self._cuts.cut(victim)
         if key is None:
             victim.estimate = 0.0
             return None
@@ -423,6 +428,8 @@ class RangeScheduler:
         return spent + risked + 1 <= allowed and useful > 0
 
     def _largest(self) -> KeyRange | None:
+        if self._is_tight:
+            return self._next_in_front()
         best: KeyRange | None = None
         best_rows = 3.0 * self.plan.page_rows
         place = 0
@@ -435,6 +442,38 @@ class RangeScheduler:
                     best, best_rows = one, rows
             place += 1
         return best
+
+    # --- when much waits ---------------------------------------------------------------------
+
+    @property
+    def _is_tight(self) -> bool:
+        """Does so much wait that only work near the first range makes sense?"""
+        return 4 * self.buffered_bytes > 3 * self.plan.buffer_bytes
+
+    @property
+    def _share_rows(self) -> float:
+        """How many rows each worker can read ahead if all of them do."""
+        row_bytes = max(self._page_bytes / self.plan.page_rows, 1.0)
+        rows = self.plan.buffer_bytes / (4 * self.plan.workers) / row_bytes
+        return max(rows, float(self.plan.page_rows))
+
+    def _front(self) -> Iterator[KeyRange]:
+        """The ranges, when much waits only as far as their rows would still find room."""
+        tight, ahead = self._is_tight, 0.0
+        limit = 2 * self.plan.workers * self._share_rows
+        for one in list(self._ranges):
+            yield one
+            if tight and not one.done:
+                ahead += self._estimate(one)
+                if ahead > limit:
+                    return
+
+    def _next_in_front(self) -> KeyRange | None:
+        """The first range that is too long for one worker: its next piece is cut off."""
+        for place, one in enumerate(self._front()):
+            if not one.done and one.token is None and self._estimate(one) > 1.5 * self._share_rows:
+                return one if self._has_room(one, place + 1) else None
+        return None
 
     def _estimate(self, one: KeyRange) -> float:
         if one.estimate is None:

@@ -70,6 +70,8 @@ class KeyRange:
         done: Everything has been read.
         first: First key of the page that was read last; None before.
         page_rows: Rows of that page.
+        alike: Before: first key, last key and rows of a page of the range it was cut from, whose
+            keys are taken to lie as densely.
         rows: Rows kept so far.
         serial_rows: Of these, since it was cut last.
         calls: Pages asked for it.
@@ -87,6 +89,7 @@ class KeyRange:
     done: bool = False
     first: str | None = None
     page_rows: int = 0
+    alike: tuple[str, str, int] | None = None
     rows: int = 0
     serial_rows: int = 0
     calls: int = 0
