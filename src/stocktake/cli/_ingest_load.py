@@ -21,7 +21,7 @@ from stocktake.cli._run import Run
         "stocktake ingest run photos --exec './load-batch'",
     ),
 )
-def run_(
+def run_(  # noqa: PLR0913 - one parameter per option
     run: Run,
     name: Name,
     *,
@@ -46,6 +46,10 @@ def run_(
     audit: Annotated[
         bool, typer.Option("--audit", help="A full scan first, whatever the strategy.")
     ] = False,
+    full_refresh: Annotated[
+        bool,
+        typer.Option("--full-refresh", help="A full scan, then load everything once more."),
+    ] = False,
 ) -> int:
     """Find out what is new, and load it into the sink in batches.
 
@@ -68,5 +72,6 @@ def run_(
         command=exec_,
         discover=not no_discover,
         audit=audit,
+        full_refresh=full_refresh,
     )
     return run_ingestion(run, request)

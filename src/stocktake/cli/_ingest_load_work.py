@@ -36,6 +36,7 @@ class RunRequest:
     command: str | None = None
     discover: bool = True
     audit: bool = False
+    full_refresh: bool = False
 
 
 def run_ingestion(run: Run, request: RunRequest) -> int:
@@ -76,12 +77,17 @@ def sink_of(run: Run, spec: IngestionSpec, store: Store, command: str | None) ->
 def _load(
     ingestion: Ingestion, sink: Sink, request: RunRequest, every: timedelta, progress: Watched
 ) -> IngestResult:
-    audited = ingestion.discover(audit=True, progress=progress) if request.audit else None
+    audited = (
+        ingestion.discover(audit=True, progress=progress)
+        if request.audit and not request.full_refresh
+        else None
+    )
     progress.phase("loading", None, "objects")
     result = ingestion.run(
         sink,
         workers=request.workers,
         discover_first=request.discover and (request.follow or audited is None),
+        full_refresh=request.full_refresh,
         follow=request.follow,
         poll_s=every.total_seconds(),
         progress=progress,

@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from stocktake.catalog import Catalog, Feed, open_feed
@@ -50,6 +51,7 @@ from stocktake.ingest._run import IngestResult, Loader
 from stocktake.ingest._sink import Sink
 from stocktake.ingest._spec import IngestionSpec
 from stocktake.ingest._status import IngestionStatus, status_of
+from stocktake.listing import StrategyName
 from stocktake.store import Store
 from stocktake.telemetry import NoProgress, Progress
 
@@ -151,6 +153,7 @@ class Ingestion:
         *,
         workers: int = 1,
         discover_first: bool = True,
+        full_refresh: bool = False,
         follow: bool = False,
         stop: threading.Event | None = None,
         poll_s: float = POLL_S,
@@ -167,6 +170,9 @@ class Ingestion:
             sink: Where batches go. It is not closed.
             workers: Threads of this process. Others may run elsewhere at the same time.
             discover_first: Discover before loading; with `follow` before every round.
+            full_refresh: First a full scan, then everything there is once more, also what the
+                `since` of incremental_time holds back. Only this object lifts `since`: run no
+                other worker meanwhile.
             follow: Go on until `stop` is set.
             stop: When it is set, batches under way are finished and no more are taken.
             poll_s: With `follow`: how often to discover.
@@ -179,19 +185,15 @@ class Ingestion:
             raise InvalidSettingError(f"{workers} workers cannot load anything")
         stop = stop or threading.Event()
         loader = Loader(self.next_batch, sink, Heartbeat(self.spec.lease), stop, progress=progress)
-        skipped = self._claims().skipped_files
         progress.phase("loading", None, "objects")
         try:
+            if full_refresh:
+                loader.result.discovered(self._refresh(progress))
+            skipped = self._claims().skipped_files
+            due = discover_first and not full_refresh
             while True:
-                try:
-                    if discover_first:
-                        loader.result.discovered(self._discovered(progress))
-                    loader.drain(_worker_name(), workers)
-                except StocktakeError as error:
-                    if not (follow and error.retryable):
-                        raise
-                    loader.result.errors.append(error.message)
-                    progress.note(f"waiting: {error.message}")
+                self._round(loader, workers, discover_first=due, keep_on=follow)
+                due = discover_first
                 if not follow or stop.is_set():
                     break
                 self._wait(stop, poll_s)
@@ -200,6 +202,18 @@ class Ingestion:
         loader.result.skipped = self._claims().skipped_files - skipped
         loader.result.stopped = stop.is_set()
         return loader.result
+
+    def _round(self, loader: Loader, workers: int, *, discover_first: bool, keep_on: bool) -> None:
+        """Discover and load until nothing is left; `keep_on` when something is away for now."""
+        try:
+            if discover_first:
+                loader.result.discovered(self._discovered(loader.progress))
+            loader.drain(_worker_name(), workers)
+        except StocktakeError as error:
+            if not (keep_on and error.retryable):
+                raise
+            loader.result.errors.append(error.message)
+            loader.progress.note(f"waiting: {error.message}")
 
     def pause(self) -> None:
         """Hand out no more batches, here or elsewhere, until `resume`."""
@@ -293,6 +307,18 @@ class Ingestion:
         except DiscoveryRunningError as error:
             progress.note(f"not discovering: {error.message}")
             return None
+
+    def _refresh(self, progress: Progress) -> DiscoveryReport:
+        """Forget what was settled, and the `since` of the strategy, after a full scan."""
+        report = self.discover(audit=True, progress=progress)
+        if self.spec.strategy is StrategyName.INCREMENTAL_TIME:
+            settings = {**self.spec.strategy_settings, "full_refresh": True}
+            self.spec = replace(self.spec, strategy_settings=settings)
+            self._consumer = replace(self._consumer, spec=self.spec)
+            with self._lock:
+                self._claimer = None
+        self.rewind(seq=1)
+        return report
 
     def _claims(self) -> Claimer:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from stocktake.clock import format_utc
 from stocktake.ingest._change import Change, from_ms, to_ms
 from stocktake.ingest._globs import glob_regex
 from stocktake.ingest._spec import IngestionSpec
+from stocktake.listing import StrategyName, TimeRules
 
 
 class Action(StrEnum):
@@ -59,6 +60,14 @@ _WORDS = {
 LOAD_ALL = Verdict(Action.LOAD, "all")
 
 
+def _modified_after(spec: IngestionSpec) -> datetime | None:
+    """The later of the filter and the `since` of incremental_time, which is a filter too."""
+    bounds = [spec.filters.modified_after]
+    if spec.strategy is StrategyName.INCREMENTAL_TIME:
+        bounds.append(TimeRules.from_settings(spec.strategy_settings).since)
+    return max((bound for bound in bounds if bound is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Glob:
     pattern: re.Pattern[str]
@@ -92,7 +101,8 @@ class Judge:
         self._not_included = Verdict(Action.SKIP, "not-included", globs)
         self._size_min = filters.size_min_bytes
         self._size_max = filters.size_max_bytes
-        self._after_ms = None if filters.modified_after is None else to_ms(filters.modified_after)
+        after = _modified_after(spec)
+        self._after_ms = None if after is None else to_ms(after)
         self._before_ms = (
             None if filters.modified_before is None else to_ms(filters.modified_before)
         )

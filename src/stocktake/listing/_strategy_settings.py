@@ -209,7 +209,7 @@ _TIME = (
     StrategySetting(
         "full_refresh",
         SettingKind.FLAG,
-        "Take everything again, as if nothing were known, in the next run.",
+        "Ignore `since` and `max_age`; `ingest run --full-refresh` also loads everything again.",
         default=False,
         aliases=("fullRefresh", "refresh"),
     ),

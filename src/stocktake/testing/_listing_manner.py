@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from stocktake.store import ListPage, ListQuery
+from stocktake.store import ListedObject, ListPage, ListQuery
 from stocktake.testing._object_table import Refused
 
 Listing = Callable[[ListQuery], ListPage]
@@ -26,7 +27,7 @@ class ListingManner:
             markers.
     """
 
-    order: Callable[[str], object] | None = None
+    order: Callable[[str], Any] | None = None
     ignores_start_after: bool = False
     directory: bool = False
     gaps: bool = False
@@ -76,8 +77,10 @@ def _refuse_foreign(query: ListQuery) -> None:
         raise Refused(501, "NotImplemented", "a directory bucket has no versions")
 
 
-def _reordered(usual: Listing, query: ListQuery, order: Callable[[str], object]) -> ListPage:
-    objects, prefixes, token = [], [], None
+def _reordered(usual: Listing, query: ListQuery, order: Callable[[str], Any]) -> ListPage:
+    objects: list[ListedObject] = []
+    prefixes: list[str] = []
+    token: str | None = None
     while True:
         page = usual(replace(query, token=token, start_after="", keys_max=1000))
         objects.extend(page.objects)
@@ -85,12 +88,13 @@ def _reordered(usual: Listing, query: ListQuery, order: Callable[[str], object])
         token = page.next_token
         if token is None:
             break
+    entries: list[tuple[Any, ListedObject | None, str | None]]
     entries = [(order(one.key), one, None) for one in objects]
     entries += [(order(one), None, one) for one in prefixes]
     if query.start_after:
         bound = order(query.start_after)
-        entries = [entry for entry in entries if entry[0] > bound]  # type: ignore[operator]
-    entries.sort(key=lambda entry: entry[0])  # type: ignore[arg-type, return-value]
+        entries = [entry for entry in entries if entry[0] > bound]
+    entries.sort(key=lambda entry: entry[0])
     start = int(query.token or 0)
     stop = start + min(query.keys_max, 1000)
     chosen = entries[start:stop]

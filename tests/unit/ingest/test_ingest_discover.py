@@ -9,16 +9,17 @@ import pytest
 from discovery_world import SOURCE, DiscoveryWorld
 
 from stocktake.catalog import Catalog, ImportOptions, import_snapshot, list_snapshots
+from stocktake.clock import format_utc
 from stocktake.errors import (
     ConfirmationNeededError,
     DiscoveryRunningError,
     StoreUnavailableError,
     StrategyRefusedError,
 )
-from stocktake.ingest import discover, next_audit
+from stocktake.ingest import create_ingestion, discover, next_audit
 from stocktake.listing import ListSource, StrategyName
 from stocktake.model import S3Url
-from stocktake.testing import FaultStore, Planned
+from stocktake.testing import FaultStore, MemorySink, Planned
 
 FULL, LEXICAL, TIME = (
     StrategyName.FULL,
@@ -258,3 +259,22 @@ def test_a_source_prefix_is_taken_literally(place: DiscoveryWorld) -> None:
     report = discover(place.catalog, place.store, replace(place.spec(), source=strange))
     assert report.metrics.new == 2
     assert strange != SOURCE
+
+
+def test_since_of_incremental_time_is_a_filter_that_a_full_refresh_lifts(
+    place: DiscoveryWorld,
+) -> None:
+    """STR-2: what `since` holds back is known and skipped; `full_refresh` loads it after all."""
+    place.put("in/old")
+    place.wait(hours=2)
+    since = format_utc(place.clock.now())
+    place.put("in/new")
+    spec = place.spec(TIME, strategy_settings={"since": since})
+    ingestion = create_ingestion(place.catalog, spec, place.store)
+    sink = MemorySink()
+    assert ingestion.run(sink).files == 1
+    assert place.changes() == [("new", "in/new"), ("new", "in/old")]
+    assert "modified before" in ingestion.explain("in/old").sentence()
+    again = ingestion.run(sink, full_refresh=True)
+    assert again.files == 2
+    assert "loaded" in ingestion.explain("in/old").sentence()
