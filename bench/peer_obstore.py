@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import obstore
 from obstore.store import S3Store
@@ -18,10 +19,11 @@ def main() -> int:
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
+    began_s = time.perf_counter()
     rows = sum(
         batch.num_rows for batch in obstore.list(store, chunk_size=10_000, return_arrow=True)
     )
-    print(json.dumps({"rows": rows}))
+    print(json.dumps({"rows": rows, "listing_s": time.perf_counter() - began_s}))
     return 0
 
 

@@ -32,8 +32,10 @@ def list_keys(endpoint: str, bucket: str) -> dict[str, object]:
     from stocktake.store import open_store
 
     store, lister = open_store(_options(endpoint)), RangeLister()
+    began_s = time.perf_counter()
     rows = sum(batch.num_rows for batch in lister.list_objects(store, S3Url(bucket)))
-    return {"rows": rows, "metrics": lister.metrics.to_dict()}
+    listing_s = time.perf_counter() - began_s
+    return {"rows": rows, "listing_s": listing_s, "metrics": lister.metrics.to_dict()}
 
 
 def discover(catalog: str, endpoint: str, bucket: str) -> dict[str, object]:
