@@ -22,7 +22,7 @@ BucketOption = Annotated[
     typer.Option("--bucket", metavar="NAME", help="Only events of this bucket; may be repeated."),
 ]
 MessageIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids that the list shows.")]
-_URL = "https://sqs.eu-west-1.amazonaws.com/111122223333/photos-events"
+_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/new"
 
 
 @command(app, "receive", examples=(f"stocktake events receive {_URL}",))

@@ -85,7 +85,7 @@ def rewind(
     app,
     "skip",
     examples=(
-        "stocktake ingest skip photos --key 2026/05/broken.csv --reason 'sent again as fixed.csv'",
+        "stocktake ingest skip photos --key 2026/05/broken.csv --reason 'sent again'",
     ),
 )
 def skip(
