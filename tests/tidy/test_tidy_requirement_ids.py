@@ -10,6 +10,10 @@ import pytest
 REQUIREMENTS = [
     *(f"INV-{number}" for number in (*range(1, 13), 20, 21)),
     *(f"CAT-{number}" for number in range(1, 12)),
+    *(f"LST-{number}" for number in range(1, 5)),
+    *(f"STR-{number}" for number in range(1, 13)),
+    *(f"EVT-{number}" for number in range(1, 4)),
+    *(f"ING-{number}" for number in range(1, 7)),
 ]
 EDGE_CASES = range(1, 76)
 

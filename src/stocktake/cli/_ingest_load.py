@@ -46,6 +46,10 @@ def run_(  # noqa: PLR0913 - one parameter per option
     audit: Annotated[
         bool, typer.Option("--audit", help="A full scan first, whatever the strategy.")
     ] = False,
+    accept_deletions: Annotated[
+        bool,
+        typer.Option("--accept-deletions", help="Also a listing that looks like a mass deletion."),
+    ] = False,
     full_refresh: Annotated[
         bool,
         typer.Option("--full-refresh", help="A full scan, then load everything once more."),
@@ -73,5 +77,6 @@ def run_(  # noqa: PLR0913 - one parameter per option
         discover=not no_discover,
         audit=audit,
         full_refresh=full_refresh,
+        accept_deletions=accept_deletions,
     )
     return run_ingestion(run, request)

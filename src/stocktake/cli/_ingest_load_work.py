@@ -12,6 +12,7 @@ from stocktake.cli._receipt import Prices, Receipt, show_receipt
 from stocktake.cli._run import Run
 from stocktake.cli._text import count_text, parse_duration, plural, size_text
 from stocktake.errors import UsageError
+from stocktake.events import EventQueue
 from stocktake.ingest import (
     DiscoveryReport,
     Ingestion,
@@ -22,6 +23,7 @@ from stocktake.ingest import (
     open_ingestion,
     open_sink,
 )
+from stocktake.listing import StrategyName, parse_settings
 from stocktake.store import Store
 
 
@@ -37,6 +39,7 @@ class RunRequest:
     discover: bool = True
     audit: bool = False
     full_refresh: bool = False
+    accept_deletions: bool = False
 
 
 def run_ingestion(run: Run, request: RunRequest) -> int:
@@ -46,6 +49,10 @@ def run_ingestion(run: Run, request: RunRequest) -> int:
     with run.open_catalog() as catalog:
         store = run.open_store()
         ingestion = open_ingestion(catalog, store, request.name)
+        address = _queue_address(ingestion.spec)
+        if address is not None:
+            queue = EventQueue(address, run.store_options(), clock=run.clock)
+            ingestion = open_ingestion(catalog, store, request.name, queue=queue)
         sink = sink_of(run, ingestion.spec, store, request.command)
         try:
             with run.watch() as progress:
@@ -59,6 +66,14 @@ def run_ingestion(run: Run, request: RunRequest) -> int:
     ).to_dict(Prices.load())
     _show(run, result, status, receipt)
     return 3 if result.failed or result.dead or result.errors else 0
+
+
+def _queue_address(spec: IngestionSpec) -> str | None:
+    """The queue that its settings name, to be asked with the identity of this command."""
+    if spec.strategy is not StrategyName.EVENT_DRIVEN:
+        return None
+    address: str | None = parse_settings(spec.strategy, spec.strategy_settings)["queue_url"]
+    return address
 
 
 def sink_of(run: Run, spec: IngestionSpec, store: Store, command: str | None) -> Sink:

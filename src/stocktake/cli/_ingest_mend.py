@@ -84,9 +84,7 @@ def rewind(
 @command(
     app,
     "skip",
-    examples=(
-        "stocktake ingest skip photos --key 2026/05/broken.csv --reason 'sent again'",
-    ),
+    examples=("stocktake ingest skip photos --key 2026/05/broken.csv --reason 'sent again'",),
 )
 def skip(
     run: Run,

@@ -18,24 +18,21 @@ _EVENTS = StrategyName.EVENT_DRIVEN
 @dataclass(frozen=True, slots=True)
 class _Received:
     pulse: dict[str, Any]
-    messages: int = 0
     warnings: tuple[str, ...] = ()
 
 
 def run_events(job: DiscoveryJob) -> DiscoveryReport | None:
-    """Absorb every event on hold below the prefix; None if there are none.
+    """Absorb every event on hold below the prefix; None if there are none and nothing to say.
 
     Killed in between, what was not absorbed is on hold still. Memory: 10,000 events.
     """
     metrics = ListingMetrics()
-    received = _empty_queue(job)
-    if received.messages:
-        metrics.calls["receive"] = received.messages
+    received = _empty_queue(job, metrics)
     source = job.spec.source
     look = look_in(job.store, source.bucket)
     events = held_events(job.catalog.state, source.bucket, source.key, _EVENTS_PER_STEP)
     if not events:
-        return None
+        return _only_warnings(job, metrics, received.warnings)
     report: DiscoveryReport | None = None
     with job.feed.discovering(_EVENTS) as writer:
         while events:
@@ -49,7 +46,18 @@ def run_events(job: DiscoveryJob) -> DiscoveryReport | None:
     return report
 
 
-def _empty_queue(job: DiscoveryJob) -> _Received:
+def _only_warnings(
+    job: DiscoveryJob, metrics: ListingMetrics, warnings: tuple[str, ...]
+) -> DiscoveryReport | None:
+    """A silent queue is worth a word most of all when nothing came of it."""
+    if not warnings:
+        return None
+    runs = job.feed.runs(1)
+    run_id = runs[0].id if runs else ""
+    return DiscoveryReport(run_id, _EVENTS, metrics, job.feed.claim(), warnings=warnings)
+
+
+def _empty_queue(job: DiscoveryJob, cost: ListingMetrics) -> _Received:
     """Put on hold what waits in the queue, if there is one; other receivers may do the same."""
     known = job.feed.cursor(_EVENTS).get("pulse", {})
     address: str | None = None
@@ -63,6 +71,9 @@ def _empty_queue(job: DiscoveryJob) -> _Received:
         job.catalog.state, queue.address, clock=clock, pulse=QueuePulse.from_dict(known)
     )
     metrics = pump(intake, queue, until_empty=True, wait_s=_QUEUE_WAIT_S)
+    cost.calls["receive"] = metrics.calls.get("receive", 0)
+    cost.throttles += metrics.throttles
+    cost.retries += metrics.retries
     warnings = []
     if metrics.undecodable:
         warnings.append(
@@ -75,4 +86,4 @@ def _empty_queue(job: DiscoveryJob) -> _Received:
             f"{queue.address} has been silent for {silent_s / 3600:.1f} h, longer than usual: an "
             "audit would tell whether events are lost"
         )
-    return _Received(intake.pulse.to_dict(), metrics.messages, tuple(warnings))
+    return _Received(intake.pulse.to_dict(), tuple(warnings))

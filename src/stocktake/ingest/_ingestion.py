@@ -20,6 +20,7 @@ from datetime import datetime
 
 from stocktake.catalog import Catalog, Feed, open_feed
 from stocktake.errors import DiscoveryRunningError, InvalidSettingError, StocktakeError
+from stocktake.events import EventQueue
 from stocktake.ingest._batch import Batch
 from stocktake.ingest._claiming import Claimer
 from stocktake.ingest._corrections import (
@@ -68,9 +69,16 @@ class Ingestion:
         feed: What it reads.
     """
 
-    def __init__(self, catalog: Catalog, store: Store | None, row: IngestionRow) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store | None,
+        row: IngestionRow,
+        queue: EventQueue | None = None,
+    ) -> None:
         self._catalog = catalog
         self._store = store
+        self._queue = queue
         self.id = row.id
         self.spec = row.spec
         self.feed: Feed = open_feed(catalog, row.spec.source)
@@ -79,19 +87,35 @@ class Ingestion:
         self._lock = threading.Lock()
 
     def discover(
-        self, *, audit: bool = False, progress: Progress = NoProgress()
+        self,
+        *,
+        audit: bool = False,
+        accept_deletions: bool = False,
+        progress: Progress = NoProgress(),
     ) -> DiscoveryReport:
         """Find out what is new, by the strategy of the ingestion; other consumers see it too.
 
         An ingestion with `include_existing=False` begins when its first discovery has ended: what
         the feed holds then was there before, and is not loaded.
 
+        Args:
+            audit: A full scan now, whatever the strategy.
+            accept_deletions: Also a full scan that looks like a mass deletion.
+            progress: Told what goes on.
+
         Raises:
             DiscoveryRunningError: Another process discovers this prefix.
+            ConfirmationNeededError: It looks like a mass deletion, without `accept_deletions`.
             StocktakeError: What listing met.
         """
         report = discover(
-            self._catalog, self._opened_store(), self.spec, audit=audit, progress=progress
+            self._catalog,
+            self._opened_store(),
+            self.spec,
+            audit=audit,
+            accept_deletions=accept_deletions,
+            queue=self._queue,
+            progress=progress,
         )
         begin_after(self._consumer, self.feed)
         return report
@@ -356,13 +380,22 @@ def create_ingestion(
     return Ingestion(catalog, store, add_ingestion(catalog, spec, feed.id))
 
 
-def open_ingestion(catalog: Catalog, store: Store | None, name: str) -> Ingestion:
+def open_ingestion(
+    catalog: Catalog, store: Store | None, name: str, *, queue: EventQueue | None = None
+) -> Ingestion:
     """The ingestion of that name. Without a store it answers questions but reads no objects.
+
+    Args:
+        catalog: Where it was made.
+        store: Where the bucket is.
+        name: Its name.
+        queue: Where `event_driven` finds its events; None opens the queue that the settings name
+            with the identity of the environment.
 
     Raises:
         IngestionNotFoundError: There is none.
     """
-    return Ingestion(catalog, store, find_ingestion(catalog, name))
+    return Ingestion(catalog, store, find_ingestion(catalog, name), queue)
 
 
 def _worker_name() -> str:

@@ -188,7 +188,8 @@ class _Looker:
             step = max(1, len(known) // _PLACES)
             return known[step - 1 :: step][:_PLACES]
         places: list[str] = []
-        after: str | None = self._pages[0].rows.column("key")[-1].as_py()
+        first = self._pages[0].rows  # a page may be empty and not the last
+        after: str | None = first.column("key")[-1].as_py() if first.num_rows else self._source.key
         for _ in range(_PLACES):  # each time half of what is left
             after = (
                 middle_key(after, successor(self._source.key), self._source.key) if after else None

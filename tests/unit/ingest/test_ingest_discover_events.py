@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from discovery_world import DiscoveryWorld
 
 from stocktake.catalog import Catalog, import_snapshot, list_snapshots
 from stocktake.errors import SnapshotNotFoundError
-from stocktake.events import EventKind, held_events
-from stocktake.listing import ListSource, StrategyName
+from stocktake.events import EventKind, EventQueue, Message, QueuePulse, held_events
+from stocktake.ingest import discover
+from stocktake.listing import ListingMetrics, ListSource, StrategyName
 from stocktake.model import Coverage
 from stocktake.testing import FaultStore, MemorySource
 
@@ -307,3 +309,31 @@ def test_without_any_report_there_is_nothing_to_stand_on(place: DiscoveryWorld) 
     with pytest.raises(SnapshotNotFoundError, match="no inventory report of s3://photos/in/"):
         place.discover(INVENTORY)
     assert list_snapshots(place.catalog) == []
+
+
+class SilentQueue:
+    """A queue that has nothing to say."""
+
+    address = "https://queue.example/lake"
+
+    def receive(self, *_: object, **__: object) -> list[Message]:
+        return []
+
+
+def test_a_queue_that_fell_silent_is_told_of_when_nothing_came(place: DiscoveryWorld) -> None:
+    """The symptom: events stop, and a run that found nothing says that all is well."""
+    place.put("in/a")
+    spec = place.spec(StrategyName.EVENT_DRIVEN)
+    discover(place.catalog, place.store, spec)
+    since = place.clock.now()
+    pulse = QueuePulse(since - timedelta(days=3), since, 600.0)
+    place.hold(place.event("in/a"))
+    with place.feed.discovering(StrategyName.EVENT_DRIVEN) as writer:
+        writer.absorb([], cursor={"pulse": pulse.to_dict()}, metrics=ListingMetrics())
+    place.discover(StrategyName.EVENT_DRIVEN)  # takes what was on hold
+    queue = cast("EventQueue", SilentQueue())
+    assert discover(place.catalog, place.store, spec, queue=queue).warnings == ()
+    place.wait(hours=7)
+    report = discover(place.catalog, place.store, spec, queue=queue)
+    assert "has been silent for 7.0 h" in report.warnings[0]
+    assert report.first_seq is None
