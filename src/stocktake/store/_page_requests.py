@@ -70,6 +70,9 @@ class PageRequests:
         self._clock = SystemClock()  # a store compares with the real time, also in tests
         self._routes: dict[str, Route] = {}
         self._sent = threading.local()
+        # parsing is many short calls that let go of the interpreter's lock and fight for it again:
+        # with 64 threads at it they spend more time on that than on the pages
+        self._parsing = threading.Lock()
         self._user_agent = calls.user_agent
         calls.watch_requests(self._remember)
 
@@ -83,7 +86,8 @@ class PageRequests:
         call = self._calls.about(operation, query.bucket)
         body = self._body(call, query)
         try:
-            return parse_columns(body, query)
+            with self._parsing:
+                return parse_columns(body, query)
         except ListingShapeError as error:
             raise odd_answer_error(str(error), call) from error
 
