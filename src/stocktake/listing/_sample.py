@@ -4,9 +4,10 @@ Method. A survey spends the first part of the requests: the first page, the name
 at random places where most keys are suspected. What it reads is known exactly; between the pages
 are gaps. The gaps are cut into cells of about a page each, and the second part of the requests
 draws cells at random, likelier the more keys are suspected in them, and counts them whole. The
-estimate is what is known plus the mean of (count / probability): unbiased for every way to cut and
-to suspect, whatever the skew (Hansen and Hurwitz 1943). The interval is that mean's t interval,
-widened for few and skewed draws.
+estimate is what is known plus the mean of (count / probability): within one round of draws unbiased
+for every way to cut and to suspect (Hansen and Hurwitz 1943); a round that meets a cell far denser
+than suspected is given up for finer cells, which biases what comes after. The interval is that
+mean's t interval, widened for few and skewed draws.
 
 What is assumed: that a cell which was not drawn is not far denser than suspected. Where the draws
 contradict what was suspected (great skew below few folders, and few requests) the estimate is kept
