@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 STARTS = 5
 HELP_S_MAX = 0.3
 HEAVY = ("pyarrow", "duckdb", "numpy", "sqlalchemy", "alembic", "botocore", "rich.progress")
@@ -35,3 +37,13 @@ def test_help_loads_no_engine() -> None:
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     loaded = set(done.stderr.decode().split())
     assert loaded & set(HEAVY) == set()
+
+
+@pytest.mark.parametrize("room", ["store", "events", "listing", "catalog", "ingest"])
+def test_importing_a_room_does_not_bring_the_s3_client_in(room: str) -> None:
+    """It takes 0.3 s, which commands that only read the catalog do not pay."""
+    script = f"import sys, stocktake.{room}; print('botocore' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

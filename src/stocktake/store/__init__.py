@@ -14,7 +14,7 @@ from stocktake.store._key_pages import (
     read_key_page_once,
     rows_to_batch,
 )
-from stocktake.store._open import open_store
+from stocktake.store._open import open_session, open_store
 from stocktake.store._options import S3StoreOptions
 from stocktake.store._port import (
     ByteRange,
@@ -51,6 +51,7 @@ __all__ = [
     "StoreProfile",
     "iter_listing",
     "listed_schema",
+    "open_session",
     "open_store",
     "probe",
     "read_key_page",

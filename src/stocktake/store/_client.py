@@ -11,19 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    DeferredRefreshableCredentials,
-)
-from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.exceptions import BotoCoreError
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.httpsession import get_cert_path
 
-from stocktake.errors import CredentialsError, InvalidSettingError
+from stocktake.errors import InvalidSettingError
 from stocktake.store._options import S3StoreOptions
+from stocktake.store._session import make_session
 from stocktake.telemetry import Meter
 
 _EVERY_ANSWER = "before-parse.s3.*"
@@ -59,10 +55,8 @@ def make_client(options: S3StoreOptions, meter: Meter) -> S3Client:
         CredentialsError: The profile does not exist.
         InvalidSettingError: An endpoint or region that botocore cannot use.
     """
-    session = _session(options)
-    region = options.region or session.get_config_variable("region") or "us-east-1"
-    if options.role_arn is not None:
-        session = _role_session(session, options)
+    session, region = make_session(options)
+    region = region or "us-east-1"
     endpoint_url = options.endpoint_url or _endpoint_of_environment()
     config = Config(
         connect_timeout=options.connect_timeout_s,
@@ -92,60 +86,6 @@ def make_client(options: S3StoreOptions, meter: Meter) -> S3Client:
     credentials = None if options.anonymous else session.get_credentials()
     bundle = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
     return S3Client(client, credentials, get_cert_path(bundle or True))
-
-
-def _session(options: S3StoreOptions) -> Any:
-    session = botocore.session.Session(profile=options.profile)
-    try:
-        session.get_scoped_config()
-    except ProfileNotFound as error:
-        raise CredentialsError(
-            f"there is no profile `{options.profile or os.environ.get('AWS_PROFILE')}`",
-            hint="aws configure list-profiles shows what there is",
-        ) from error
-    if options.region is not None:
-        session.set_config_variable("region", options.region)
-    if options.access_key_id is not None:
-        session.set_credentials(
-            options.access_key_id, options.secret_access_key, options.session_token
-        )
-    return session
-
-
-def _role_session(source: Any, options: S3StoreOptions) -> Any:
-    """A session that takes on the role, with the identity of `source`, when first needed."""
-    credentials = source.get_credentials()
-    if credentials is None:
-        raise CredentialsError(f"there are no credentials to assume {options.role_arn} with")
-    extra = {"RoleSessionName": "stocktake"}
-    if options.role_external_id is not None:
-        extra["ExternalId"] = options.role_external_id
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=source.create_client,
-        source_credentials=credentials,
-        role_arn=options.role_arn,
-        extra_args=extra,
-    )
-    session = botocore.session.Session(profile=options.profile)
-    resolver = session.get_component("credential_provider")
-    resolver.providers.insert(0, _RoleProvider(fetcher))
-    return session
-
-
-class _RoleProvider:
-    """The assumed role as one more place where botocore looks for credentials."""
-
-    METHOD = "stocktake-role"
-    CANONICAL_NAME = None
-
-    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
-        self._fetcher = fetcher
-
-    def load(self) -> DeferredRefreshableCredentials:
-        """Credentials that refresh themselves before they expire."""
-        return DeferredRefreshableCredentials(
-            refresh_using=self._fetcher.fetch_credentials, method="assume-role"
-        )
 
 
 def _endpoint_of_environment() -> str | None:

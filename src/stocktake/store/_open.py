@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from stocktake.clock import Clock, SystemClock
 from stocktake.store._options import S3StoreOptions
@@ -52,3 +53,14 @@ def open_store(
         opened.ca_bundle,
     )
     return S3Store(calls, PageRequests(calls, opened.credentials, PageHttp(limits)))
+
+
+def open_session(options: S3StoreOptions) -> tuple[Any, str | None]:
+    """Botocore's session for these options and its region, for services beside S3. No request.
+
+    Raises:
+        CredentialsError: The profile does not exist, or there is nothing to assume the role with.
+    """
+    from stocktake.store._session import make_session
+
+    return make_session(options)
