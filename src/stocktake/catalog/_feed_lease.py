@@ -9,26 +9,25 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from stocktake.catalog._catalog import Catalog
-from stocktake.catalog._owners import host, is_gone
-from stocktake.clock import format_utc, parse_utc
-from stocktake.errors import DiscoveryRunningError, StateError, StocktakeError
+from stocktake.catalog._import_ledger import LEASE, is_alive
+from stocktake.catalog._owners import host
+from stocktake.catalog._renewal import LostLease, renewing
+from stocktake.clock import format_utc
+from stocktake.errors import DiscoveryRunningError, StocktakeError
 from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.model import display_key, new_id, unescape_key
 from stocktake.state import feeds, listing_runs
 
 logger = logging.getLogger("stocktake.catalog")
 
-LEASE = timedelta(seconds=60)
 RUNNING, FINISHED, FAILED, REUSED = "running", "finished", "failed", "reused"
 _KILLED = {"code": "killed", "message": "the process ended before the run did"}
 
@@ -52,29 +51,13 @@ class FeedLease:
     fence: int
 
 
-class LostLease:
-    """Remembers that the lease could not be renewed; the work stops at its next step."""
-
-    def __init__(self) -> None:
-        self._error: StocktakeError | None = None
-
-    def set(self, error: StocktakeError) -> None:
-        """The lease is another process's."""
-        self._error = error
-
-    def check(self) -> None:
-        """Raise if the lease is lost."""
-        if self._error is not None:
-            raise self._error
-
-
 def take_lease(catalog: Catalog, feed_id: str, strategy: StrategyName) -> FeedLease:
     """Begin a run. Raises `DiscoveryRunningError` if another process is at it."""
     now = catalog.clock.now()
     run_id = new_id("run", catalog.clock)
     with catalog.state.write() as connection:
         row = _locked(connection, feed_id)
-        if row.owner is not None and _is_alive(catalog, row):
+        if row.owner is not None and is_alive(catalog, row):
             raise DiscoveryRunningError(
                 f"s3://{row.bucket}/{display_key(unescape_key(row.prefix))} is being discovered by "
                 f"process {row.owner_pid} on {row.owner_host}",
@@ -172,40 +155,18 @@ def end_run(catalog: Catalog, lease: FeedLease, error: BaseException | None) -> 
         connection.execute(update(listing_runs).where(of_run).values(**failure))
 
 
-@contextmanager
-def heartbeat(catalog: Catalog, lease: FeedLease) -> Iterator[LostLease]:
+def heartbeat(catalog: Catalog, lease: FeedLease) -> AbstractContextManager[LostLease]:
     """Renew the lease from a thread of its own while the block runs."""
-    done = threading.Event()
-    lost = LostLease()
 
-    def beat() -> None:
-        while not done.wait(LEASE.total_seconds() / 6):
-            try:
-                with catalog.state.write() as connection:
-                    hold(connection, catalog, lease)
-            except DiscoveryRunningError as error:
-                lost.set(error)
-                return
-            except StateError as error:  # a busy or absent database: the next beat may succeed
-                logger.warning("the lease of %s was not renewed: %s", lease.run_id, error.message)
+    def renew() -> None:
+        with catalog.state.write() as connection:
+            hold(connection, catalog, lease)
 
-    thread = threading.Thread(target=beat, name="feed-lease", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        done.set()
-        thread.join()
+    return renewing(renew, LEASE, lease.run_id, DiscoveryRunningError)
 
 
 def _locked(connection: Connection, feed_id: str) -> Row[Any]:
     return connection.execute(select(feeds).where(feeds.c.id == feed_id).with_for_update()).one()
-
-
-def _is_alive(catalog: Catalog, row: Row[Any]) -> bool:
-    if row.owner_pid is not None and is_gone(row.owner_host, row.owner_pid):
-        return False
-    return row.lease_until is not None and parse_utc(row.lease_until) > catalog.clock.now()
 
 
 def _error_json(error: BaseException | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from stocktake.catalog._feed_known import (
     read_cursor,
     use_knowledge,
 )
-from stocktake.catalog._feed_lease import FeedLease, LostLease
+from stocktake.catalog._feed_lease import FeedLease
 from stocktake.catalog._feed_passed import pack_cursor
 from stocktake.catalog._feed_segments import (
     FEEDS_FOLDER,
@@ -43,6 +43,7 @@ from stocktake.catalog._feed_sight import (
 )
 from stocktake.catalog._feed_tally import Tally
 from stocktake.catalog._guard import check_feed_deletions
+from stocktake.catalog._renewal import LostLease
 from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import Snapshot, describe_snapshot
 from stocktake.catalog.engines._protocol import KNOWN, Witness

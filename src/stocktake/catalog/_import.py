@@ -10,7 +10,6 @@ before it is taken up by the next one with its finished parts.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -34,9 +33,10 @@ from stocktake.catalog._import_ledger import (
 )
 from stocktake.catalog._import_parts import PartReader, fingerprint
 from stocktake.catalog._publish import Publication
+from stocktake.catalog._renewal import LostLease, renewing
 from stocktake.catalog._snapshot_uses import use_snapshot
 from stocktake.catalog._snapshots import find_snapshot
-from stocktake.errors import DiskFullError, ImportRunningError, StateError, StocktakeError
+from stocktake.errors import DiskFullError, ImportRunningError, StateError
 from stocktake.faults import reached
 from stocktake.inventory import check_bad_rows
 from stocktake.model import PartRef, PartTally, SnapshotSource
@@ -135,7 +135,9 @@ def import_snapshot(
         return ImportResult("no-change", begun.snapshot_id, parts=len(parts))
     reached("import.begun")
     try:
-        with _heartbeat(catalog, begun) as lost:
+        with renewing(
+            lambda: renew_lease(catalog, begun), LEASE, begun.id, ImportRunningError
+        ) as lost:
             return _Work(catalog, source, options, progress, begun, lost).run(parts)
     except BaseException as error:
         # a database that fails too must not hide what happened first; the lease runs out by itself
@@ -154,7 +156,7 @@ class _Work:
         options: ImportOptions,
         progress: Progress,
         run: ImportRun,
-        lost: _LostLease,
+        lost: LostLease,
     ) -> None:
         self._catalog = catalog
         self._source = source
@@ -228,42 +230,3 @@ class _Work:
         started_s = self._catalog.clock.monotonic_s()
         yield
         self._phase_s[name] = self._catalog.clock.monotonic_s() - started_s
-
-
-class _LostLease:
-    """Remembers that the lease could not be renewed; the work stops at its next step."""
-
-    def __init__(self) -> None:
-        self._error: StocktakeError | None = None
-
-    def set(self, error: StocktakeError) -> None:
-        self._error = error
-
-    def check(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-
-@contextmanager
-def _heartbeat(catalog: Catalog, run: ImportRun) -> Iterator[_LostLease]:
-    """Renew the lease from a thread of its own while the block runs."""
-    done = threading.Event()
-    lost = _LostLease()
-
-    def beat() -> None:
-        while not done.wait(LEASE.total_seconds() / 6):
-            try:
-                renew_lease(catalog, run)
-            except ImportRunningError as error:
-                lost.set(error)
-                return
-            except StateError as error:  # a busy or absent database: the next beat may succeed
-                logger.warning("the lease of %s was not renewed: %s", run.id, error.message)
-
-    thread = threading.Thread(target=beat, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        done.set()
-        thread.join()

@@ -83,13 +83,13 @@ def test_import_that_lost_its_lease_stops(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = threading.Event()
-    remember = import_module._LostLease.set
+    remember = import_module.LostLease.set
 
     def noted(self: Any, error: Any) -> None:
         remember(self, error)
         lost.set()
 
-    monkeypatch.setattr(import_module._LostLease, "set", noted)
+    monkeypatch.setattr(import_module.LostLease, "set", noted)
     monkeypatch.setattr(import_module, "LEASE", timedelta(milliseconds=30))
     source = FailingSource(day(0, ["a"]), {})
 
