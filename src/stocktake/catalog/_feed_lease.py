@@ -6,7 +6,6 @@ run's row in `listing_runs` is made with the lease and says in the end what beca
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from contextlib import AbstractContextManager
@@ -25,8 +24,6 @@ from stocktake.errors import DiscoveryRunningError, StocktakeError
 from stocktake.listing import ListingMetrics, StrategyName
 from stocktake.model import display_key, new_id, unescape_key
 from stocktake.state import feeds, listing_runs
-
-logger = logging.getLogger("stocktake.catalog")
 
 RUNNING, FINISHED, FAILED, REUSED = "running", "finished", "failed", "reused"
 _KILLED = {"code": "killed", "message": "the process ended before the run did"}

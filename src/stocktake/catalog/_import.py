@@ -9,7 +9,6 @@ before it is taken up by the next one with its finished parts.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -41,8 +40,6 @@ from stocktake.faults import reached
 from stocktake.inventory import check_bad_rows
 from stocktake.model import PartRef, PartTally, SnapshotSource
 from stocktake.telemetry import NoProgress, Progress
-
-logger = logging.getLogger("stocktake.catalog")
 
 DELETION_MARGIN = timedelta(hours=48)
 
