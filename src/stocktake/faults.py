@@ -2,7 +2,8 @@
 
 Code that changes durable state says where it is; nothing happens unless the environment variable
 `STOCKTAKE_KILL_AT` names that point, as `name` or `name:n` for the n-th time it is reached. Then
-the process is killed as by `kill -9`: no clean-up runs.
+the process is killed as by `kill -9`: no clean-up runs. With `STOCKTAKE_KILL_SCOPE=group` its whole
+process group dies at the same instant, as in a power cut.
 """
 
 from __future__ import annotations
@@ -53,10 +54,13 @@ POINTS = (
 """Every point there is; a test reaches each."""
 
 _NAME, _, _TURN = os.environ.get("STOCKTAKE_KILL_AT", "").partition(":")
+_GROUP = os.environ.get("STOCKTAKE_KILL_SCOPE") == "group"
 _REACHED = itertools.count(1)
 
 
 def reached(name: str) -> None:
     """Say that a fault point is reached. Costs a comparison when no test asks for it."""
     if name == _NAME and next(_REACHED) == int(_TURN or 1):
+        if _GROUP:
+            os.killpg(0, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)

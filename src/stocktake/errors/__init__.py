@@ -6,7 +6,8 @@
     │   ├── InvalidSettingError         a setting has a value it cannot have
     │   ├── MissingExtraError           an optional dependency is not installed
     │   ├── AmbiguousSnapshotError      a reference that means several snapshots
-    │   └── InvalidQueryError           a query, pattern or SQL statement that cannot run
+    │   ├── InvalidQueryError           a query, pattern or SQL statement that cannot run
+    │   └── ShipSettingError            a setting of shipping is missing or contradicts another
     ├── StoreError                      the object store said no, or said nothing
     │   ├── ObjectNotFoundError         no such key
     │   ├── BucketNotFoundError         no such bucket
@@ -63,6 +64,32 @@
     │   ├── LeaseLostError              another worker took the batch over
     │   ├── UnreadableItemError         an object is not of the format it should be
     │   └── SinkError                   the sink did not take a batch
+    ├── ArchiveError                    an archive cannot be unpacked
+    │   ├── NotAnArchiveError           the name says archive, the content does not
+    │   ├── ArchiveIncompleteError      it ends too early
+    │   ├── ArchiveCorruptError         a checksum, a size or the structure is wrong
+    │   ├── ArchiveEncryptedError       some of it is encrypted
+    │   ├── ArchiveLimitError           bigger, deeper or denser than allowed
+    │   ├── ArchivePathError            a name leaves the folder, is no key, or is there twice
+    │   └── ArchiveUnsupportedError     something is not installed, or cannot be streamed
+    ├── ConvertError                    a data file cannot become Parquet
+    │   ├── BadRowError                 a row does not have the form of the others
+    │   ├── TextEncodingError           bytes that are no text in the file's encoding
+    │   ├── BadDocumentError            JSON or XML that is not well-formed, or is refused
+    │   └── ConvertLimitError           a field, a record or the nesting is too large
+    ├── ShipError                       a folder, or one file of it, cannot be shipped
+    │   ├── ShipRunningError            another process ships this folder
+    │   ├── WatchedFolderError          the folder is gone, unreadable or another one
+    │   ├── SourceChangedError          a file changed while it was read
+    │   ├── SourceVanishedError         a file was removed before it was shipped
+    │   ├── SourceUnreadableError       a file cannot be opened or read
+    │   ├── SourceTooLargeError         larger than the limit, or than an object can be
+    │   ├── KeyCollisionError           two files would become the same object
+    │   ├── KeyNotAllowedError          the path cannot be a key
+    │   ├── ForeignWriterError          another shipper writes the same key
+    │   ├── UploadMismatchError         the store does not hold what was sent
+    │   ├── LedgerError                 the ledger is damaged or from a newer version
+    │   └── WorkerDiedError             a worker process ended in the middle of a file
     ├── ServerStartError                a local demo or test server does not come up
     └── InterruptedRunError             stopped by the user; everything finished is kept
 
@@ -127,6 +154,35 @@ from stocktake.errors._runs import (
     InterruptedRunError,
     ServerStartError,
 )
+from stocktake.errors._ship import (
+    ArchiveCorruptError,
+    ArchiveEncryptedError,
+    ArchiveError,
+    ArchiveIncompleteError,
+    ArchiveLimitError,
+    ArchivePathError,
+    ArchiveUnsupportedError,
+    BadDocumentError,
+    BadRowError,
+    ConvertError,
+    ConvertLimitError,
+    ForeignWriterError,
+    KeyCollisionError,
+    KeyNotAllowedError,
+    LedgerError,
+    NotAnArchiveError,
+    ShipError,
+    ShipRunningError,
+    ShipSettingError,
+    SourceChangedError,
+    SourceTooLargeError,
+    SourceUnreadableError,
+    SourceVanishedError,
+    TextEncodingError,
+    UploadMismatchError,
+    WatchedFolderError,
+    WorkerDiedError,
+)
 from stocktake.errors._store import (
     AccessDeniedError,
     ArchivedObjectError,
@@ -155,13 +211,24 @@ from stocktake.errors._usage import (
 __all__ = [
     "AccessDeniedError",
     "AmbiguousSnapshotError",
+    "ArchiveCorruptError",
+    "ArchiveEncryptedError",
+    "ArchiveError",
+    "ArchiveIncompleteError",
+    "ArchiveLimitError",
+    "ArchivePathError",
+    "ArchiveUnsupportedError",
     "ArchivedObjectError",
+    "BadDocumentError",
+    "BadRowError",
     "BucketNotFoundError",
     "CatalogCorruptError",
     "CatalogError",
     "CatalogNotFoundError",
     "CatalogVersionError",
     "ConfirmationNeededError",
+    "ConvertError",
+    "ConvertLimitError",
     "CoverageMismatchError",
     "CredentialsError",
     "DiscoveryError",
@@ -170,6 +237,7 @@ __all__ = [
     "EventQueueError",
     "ForeignManifestError",
     "ForeignPartError",
+    "ForeignWriterError",
     "ImportRunningError",
     "IngestError",
     "IngestionExistsError",
@@ -179,12 +247,16 @@ __all__ = [
     "InvalidSettingError",
     "InvalidUrlError",
     "ItemNotFoundError",
+    "KeyCollisionError",
     "KeyEncodingError",
+    "KeyNotAllowedError",
     "KmsAccessDeniedError",
     "LeaseLostError",
+    "LedgerError",
     "ManifestChecksumError",
     "ManifestInvalidError",
     "MissingExtraError",
+    "NotAnArchiveError",
     "NotAnInventoryError",
     "NotInSnapshotError",
     "ObjectNotFoundError",
@@ -200,9 +272,16 @@ __all__ = [
     "ReportNotReadyError",
     "ReportWriteError",
     "ServerStartError",
+    "ShipError",
+    "ShipRunningError",
+    "ShipSettingError",
     "SinkError",
     "SnapshotInUseError",
     "SnapshotNotFoundError",
+    "SourceChangedError",
+    "SourceTooLargeError",
+    "SourceUnreadableError",
+    "SourceVanishedError",
     "StaleReportError",
     "StateError",
     "StateLockedError",
@@ -210,12 +289,16 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "StrategyRefusedError",
+    "TextEncodingError",
     "ThrottledError",
     "TooManyBadRowsError",
     "UnexpectedAnswerError",
     "UnorderedListingError",
     "UnreadableItemError",
     "UnsupportedOperationError",
+    "UploadMismatchError",
     "UsageError",
+    "WatchedFolderError",
+    "WorkerDiedError",
     "WrongRegionError",
 ]

@@ -92,6 +92,49 @@ class ObjectBody(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PutOptions:
+    """How to write an object.
+
+    Attributes:
+        content_type: What browsers and tools take it for.
+        metadata: The user's own, ASCII.
+        if_absent: Only if nothing is there.
+        if_match: Only over the object with this normalised ETag. Of `put`; an upload has its
+            conditions at `complete`.
+        crc64nvme: Of `put`: checksum of the body (`encode_crc64nvme`), checked by the store.
+        full_object_crc64nvme: Of `begin_upload`: every part carries its CRC64NVME, and `complete`
+            that of the whole object. Without this the store would believe any whole-object one.
+    """
+
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    if_absent: bool = False
+    if_match: str | None = None
+    crc64nvme: str | None = None
+    full_object_crc64nvme: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteOptions:
+    """What must hold for an upload to become an object.
+
+    Attributes:
+        if_absent: Nothing is there.
+        if_match: The object with this normalised ETag is there.
+        crc64nvme: Checksum of all parts together; only if the upload declared it.
+        size_bytes: Of all parts together.
+        settle: True: an answer that was lost is settled by looking at the object (its ETag). False:
+            one request, and the caller settles: transient errors come out as they are.
+    """
+
+    if_absent: bool = False
+    if_match: str | None = None
+    crc64nvme: str | None = None
+    size_bytes: int | None = None
+    settle: bool = True
+
+
 class MultipartUpload(Protocol):
     """A multipart upload that is under way. Its id is ours to keep, resume and abort."""
 
@@ -107,16 +150,6 @@ class MultipartUpload(Protocol):
 
     def abort(self) -> None:
         """Drop the upload and its parts. Not an error if it is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class PutOptions:
-    """How to write an object."""
-
-    content_type: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    if_absent: bool = False
-    if_match: str | None = None
 
 
 class Store(Protocol):
