@@ -4,6 +4,8 @@ In: a stream that can be had twice. Out: a plan (types and why), then Parquet by
 Never: a file on disk, a type that changes a value, more memory for a larger file.
 """
 
+from stocktake.convert._convert import plan_conversion, write_parquet
+from stocktake.convert._kinds import table_kind
 from stocktake.convert._plan import (
     ByteSink,
     ByteStream,
@@ -13,6 +15,7 @@ from stocktake.convert._plan import (
     ConvertOptions,
     TableKind,
 )
+from stocktake.convert._plan_json import plan_from_json, plan_to_json
 
 __all__ = [
     "ByteSink",
@@ -22,4 +25,9 @@ __all__ = [
     "ConversionResult",
     "ConvertOptions",
     "TableKind",
+    "plan_conversion",
+    "plan_from_json",
+    "plan_to_json",
+    "table_kind",
+    "write_parquet",
 ]
