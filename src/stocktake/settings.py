@@ -27,6 +27,9 @@ from stocktake.errors import InvalidSettingError
 ENV_PREFIX = "STOCKTAKE_"
 PROJECT_FILE = "stocktake.toml"
 
+_PARTS = ("ship",)
+"""Parts of stocktake with settings of their own: a table, and variables with their prefix."""
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _NEAR_MISS = 0.8
@@ -172,7 +175,7 @@ def load_settings(
     values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
     values["catalog"] = str(_data_home(env) / "stocktake" / "catalog")
     for path in (
-        _config_home(env) / "stocktake" / "config.toml",
+        config_home(env) / "stocktake" / "config.toml",
         (Path.cwd() if project_dir is None else project_dir) / PROJECT_FILE,
     ):
         values |= _read_file(path)
@@ -187,7 +190,8 @@ def _data_home(env: Mapping[str, str]) -> Path:
     return Path(env.get("XDG_DATA_HOME") or _home(env) / ".local" / "share")
 
 
-def _config_home(env: Mapping[str, str]) -> Path:
+def config_home(env: Mapping[str, str]) -> Path:
+    """Where the user's configuration files are (XDG)."""
     return Path(env.get("XDG_CONFIG_HOME") or _home(env) / ".config")
 
 
@@ -206,7 +210,10 @@ def _read_environment(env: Mapping[str, str]) -> dict[str, Any]:
 
 def _refuse_misspelt_variables(env: Mapping[str, str]) -> None:
     known = [setting.env for setting in SETTINGS]
+    others = tuple(f"{ENV_PREFIX}{part.upper()}_" for part in _PARTS)
     for variable in env:
+        if variable.startswith(others):
+            continue
         if variable.startswith(ENV_PREFIX) and variable not in known:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=_NEAR_MISS)
             if near:  # others of the prefix belong to other parts of stocktake
@@ -228,6 +235,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
     found: dict[str, Any] = {}
     for key, value in raw.items():
+        if key in _PARTS and isinstance(value, dict):
+            continue
         setting = _BY_NAME.get(key)
         if setting is None:
             raise _unknown_key(key, path)

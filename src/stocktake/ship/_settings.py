@@ -44,13 +44,15 @@ class ShipSettings:
         stop_grace_s: How long a stop waits for work that is under way.
         manifest_interval_s: Longest time until completed uploads are in the bucket's manifest.
         follow_links: Follow symbolic links that stay inside the folder.
+        log_level: `debug`, `info`, `warning` or `error`.
+        log_format: `human`, `json`, or `auto`: human on a terminal.
     """
 
     folder: Path
     bucket: str
     prefix: str = ""
     dataset: str = "default"
-    store: S3StoreOptions = S3StoreOptions()
+    store: S3StoreOptions = field(default=S3StoreOptions(), repr=False)
     state_folder: Path = Path()
     error_folder: Path = Path()
     workers: int = 2
@@ -75,3 +77,5 @@ class ShipSettings:
     stop_grace_s: float = 20.0
     manifest_interval_s: float = 60.0
     follow_links: bool = False
+    log_level: str = "info"
+    log_format: str = "auto"
