@@ -42,6 +42,16 @@ class Traits:
     start_after_hides_its_folder: bool = True
     key_characters_refused: str = ""
     versions_in_key_order: bool = True
+    checks_put_crc64nvme: bool = True
+    tells_crc64nvme: bool = True
+    takes_full_object_crc64nvme: bool = True
+    checks_full_object_crc64nvme: bool = True
+    tells_full_object_crc64nvme: bool = True
+    checks_upload_size: bool = True
+    complete_if_match: bool = True
+    tells_when_uploads_began: bool = True
+    forgets_ended_uploads: bool = True
+    is_s3_to_the_letter: bool = True
 
 
 TRAITS = {
@@ -55,9 +65,18 @@ TRAITS = {
             keeps_inventory_configurations=False,
             refuses_small_parts=False,
             refuses_long_keys=False,
+            takes_full_object_crc64nvme=False,
+            is_s3_to_the_letter=False,
         ),
         Traits(
             "moto",
+            checks_put_crc64nvme=False,
+            tells_crc64nvme=False,
+            checks_full_object_crc64nvme=False,
+            checks_upload_size=False,
+            complete_if_match=False,
+            tells_when_uploads_began=False,
+            is_s3_to_the_letter=False,
             checks_signatures=False,
             refuses_long_keys=False,
             key_characters_refused="\n",
@@ -65,6 +84,13 @@ TRAITS = {
         ),
         Traits(
             "swift",
+            tells_crc64nvme=False,
+            checks_full_object_crc64nvme=False,
+            tells_full_object_crc64nvme=False,
+            checks_upload_size=False,
+            complete_if_match=False,
+            forgets_ended_uploads=False,
+            is_s3_to_the_letter=False,
             put_if_match=False,
             put_if_absent_is_atomic=False,
             keeps_inventory_configurations=False,
@@ -72,6 +98,13 @@ TRAITS = {
         ),
         Traits(
             "rgw",
+            checks_put_crc64nvme=False,
+            tells_crc64nvme=False,
+            checks_full_object_crc64nvme=False,
+            tells_full_object_crc64nvme=False,
+            checks_upload_size=False,
+            complete_if_match=False,
+            is_s3_to_the_letter=False,
             complete_if_absent=False,
             keeps_inventory_configurations=False,
         ),

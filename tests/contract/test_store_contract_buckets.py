@@ -15,7 +15,7 @@ from stocktake.errors import (
     StoreError,
     UsageError,
 )
-from stocktake.store import ListQuery, PutOptions, iter_listing, open_store, probe
+from stocktake.store import CompleteOptions, ListQuery, PutOptions, iter_listing, open_store, probe
 
 MIB = 1 << 20
 
@@ -118,11 +118,11 @@ def test_completing_if_absent_keeps_what_is_there(subject):
     etags = {1: upload.put_part(1, b"x" * 100)}
     if subject.traits.complete_if_absent:
         with pytest.raises(PreconditionFailedError):
-            upload.complete(etags, if_absent=True)
+            upload.complete(etags, CompleteOptions(if_absent=True))
         with subject.store.get(subject.bucket, "film") as body:
             assert body.read() == b"here"
     else:
-        assert upload.complete(etags, if_absent=True).size_bytes == 100
+        assert upload.complete(etags, CompleteOptions(if_absent=True)).size_bytes == 100
 
 
 # --- bucket level --------------------------------------------------------------------------------

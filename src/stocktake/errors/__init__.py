@@ -19,6 +19,7 @@
     │   ├── PreconditionFailedError     If-Match / If-None-Match did not hold
     │   ├── ThrottledError              503 SlowDown after all retries
     │   ├── StoreUnavailableError       5xx, time-out, reset, DNS: after all retries
+    │   ├── DigestRefusedError          what arrived does not have the checksum sent with it
     │   ├── UnsupportedOperationError   this store cannot do that (conditional write, inventory API)
     │   └── UnexpectedAnswerError       the answer is not what this request gives
     │       └── UnorderedListingError   keys do not come in UTF-8 byte order
@@ -188,6 +189,7 @@ from stocktake.errors._store import (
     ArchivedObjectError,
     BucketNotFoundError,
     CredentialsError,
+    DigestRefusedError,
     KmsAccessDeniedError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -231,6 +233,7 @@ __all__ = [
     "ConvertLimitError",
     "CoverageMismatchError",
     "CredentialsError",
+    "DigestRefusedError",
     "DiscoveryError",
     "DiscoveryRunningError",
     "DiskFullError",

@@ -81,6 +81,13 @@ class StoreUnavailableError(StoreError):
     default_hint = "check --endpoint-url and the network; finished work is kept, run it again"
 
 
+class DigestRefusedError(StoreError):
+    """What arrived does not have the checksum that was sent with it: damaged, or wrongly summed."""
+
+    code = "digest-refused"
+    default_hint = "it happens again? a proxy that changes bodies, or memory that is broken"
+
+
 class UnsupportedOperationError(StoreError):
     """This store cannot do that: it has no such operation, or no such condition."""
 

@@ -5,6 +5,13 @@ Never: knowledge of reports, snapshots or folders; files on disk; a result that 
 """
 
 from stocktake.store._answers import Call, Refusal, refusal_error
+from stocktake.store._checksums import (
+    Buffer,
+    combine_crc64nvme,
+    crc64nvme,
+    decode_crc64nvme,
+    encode_crc64nvme,
+)
 from stocktake.store._key_pages import (
     ArrowPages,
     KeyPage,
@@ -18,6 +25,7 @@ from stocktake.store._open import open_session, open_store
 from stocktake.store._options import S3StoreOptions
 from stocktake.store._port import (
     ByteRange,
+    CompleteOptions,
     ListedObject,
     ListPage,
     ListQuery,
@@ -33,8 +41,10 @@ from stocktake.store._retry import RetryPolicy
 
 __all__ = [
     "ArrowPages",
+    "Buffer",
     "ByteRange",
     "Call",
+    "CompleteOptions",
     "KeyPage",
     "ListPage",
     "ListQuery",
@@ -49,6 +59,10 @@ __all__ = [
     "SingleTries",
     "Store",
     "StoreProfile",
+    "combine_crc64nvme",
+    "crc64nvme",
+    "decode_crc64nvme",
+    "encode_crc64nvme",
     "iter_listing",
     "listed_schema",
     "open_session",

@@ -14,6 +14,7 @@ from stocktake.errors import (
     ArchivedObjectError,
     BucketNotFoundError,
     CredentialsError,
+    DigestRefusedError,
     KmsAccessDeniedError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -121,6 +122,9 @@ _CONDITION = _Meaning(PreconditionFailedError, "the object is not in the state t
 _SLOW = _Meaning(ThrottledError, "the store asks to slow down", retryable=True)
 _DOWN = _Meaning(StoreUnavailableError, "the store has an internal error", retryable=True)
 _SENT_BROKEN = _Meaning(StoreUnavailableError, "the request arrived cut or damaged", retryable=True)
+_DAMAGED = _Meaning(
+    DigestRefusedError, "it arrived with another checksum than it was sent with", retryable=True
+)
 _EXPIRED = _Meaning(
     CredentialsError,
     "the credentials have expired",
@@ -176,7 +180,10 @@ _BY_CODE: Mapping[str, _Meaning] = {
     "ServiceUnavailable": _DOWN,
     "RequestTimeout": _SENT_BROKEN,
     "IncompleteBody": _SENT_BROKEN,
-    "BadDigest": _SENT_BROKEN,
+    "BadDigest": _DAMAGED,
+    "XAmzContentSHA256Mismatch": _DAMAGED,
+    "XAmzContentChecksumMismatch": _DAMAGED,
+    "InvalidDigest": _Meaning(DigestRefusedError, "that is no checksum"),
     "PermanentRedirect": _REGION,
     "TemporaryRedirect": _REGION,
     "AuthorizationHeaderMalformed": _REGION,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from stocktake.errors import (
+    DigestRefusedError,
     ObjectNotFoundError,
     PreconditionFailedError,
     StoreError,
@@ -17,9 +17,10 @@ from stocktake.errors import (
 from stocktake.model import normalise_etag
 from stocktake.store._answers import Call, odd_answer_error
 from stocktake.store._calls import S3Calls
+from stocktake.store._checksums import Buffer, crc64nvme, encode_crc64nvme
 from stocktake.store._heads import head_of
-from stocktake.store._port import ObjectHead, PutOptions
-from stocktake.store._write import look, write_parameters
+from stocktake.store._port import CompleteOptions, ObjectHead, PutOptions
+from stocktake.store._write import integrity, look, plain_body, write_parameters
 
 
 def begin_upload(calls: S3Calls, call: Call, options: PutOptions) -> S3Upload:
@@ -32,26 +33,37 @@ def begin_upload(calls: S3Calls, call: Call, options: PutOptions) -> S3Upload:
         return str(upload_id)
 
     parameters = write_parameters(call, options, None) | calls.payer
-    return S3Upload(calls, call, calls.retried(call, parameters, read))
+    if options.full_object_crc64nvme:
+        parameters |= {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+    upload_id = calls.retried(call, parameters, read)
+    return S3Upload(calls, call, upload_id, checked=options.full_object_crc64nvme)
 
 
 class S3Upload:
-    """A multipart upload that is under way. Parts may be put from several threads."""
+    """A multipart upload that is under way. Parts may be put from several threads.
 
-    def __init__(self, calls: S3Calls, call: Call, upload_id: str) -> None:
+    Args:
+        calls: Sends requests.
+        call: What errors say it was about.
+        upload_id: The store's id of it.
+        checked: It was declared that every part carries its CRC64NVME.
+    """
+
+    def __init__(self, calls: S3Calls, call: Call, upload_id: str, *, checked: bool) -> None:
         self._calls = calls
         self._call = call
         self._upload_id = upload_id
+        self._checked = checked
 
     @property
     def upload_id(self) -> str:
         """The store's id of this upload."""
         return self._upload_id
 
-    def put_part(self, number: int, body: bytes) -> str:
-        """Upload part `number`, its MD5 checked by the store; returns its normalised ETag."""
+    def put_part(self, number: int, body: Buffer) -> str:
+        """Upload part `number`, its CRC or MD5 checked by the store; returns its ETag."""
         call = replace(self._call, operation="UploadPart")
-        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        checksum = encode_crc64nvme(crc64nvme(body)) if self._checked else None
 
         def read(answer: dict[str, Any]) -> str:
             etag = normalise_etag(answer.get("ETag"))
@@ -60,27 +72,29 @@ class S3Upload:
             self._calls.meter.send(len(body))
             return etag
 
-        parameters = self._scope | {
-            "PartNumber": number,
-            "Body": body,
-            "ContentMD5": b64encode(digest).decode(),
-        }
+        parameters = self._scope | {"PartNumber": number, "Body": plain_body(body)}
+        parameters |= integrity(body, checksum)
         return self._calls.retried(call, parameters, read)
 
-    def complete(self, etags: Mapping[int, str], *, if_absent: bool = False) -> ObjectHead:
-        """Make the object of these parts, in order of number.
+    def complete(
+        self, etags: Mapping[int, str], conditions: CompleteOptions = CompleteOptions()
+    ) -> ObjectHead:
+        """Make the object of these parts, in order of number, if the conditions hold.
 
         If the answer was lost and the upload is gone, the object is taken for ours when its ETag
-        is the one these parts make.
+        is the one these parts make; `conditions.settle` False leaves that to the caller.
         """
         if not etags:
             raise UsageError("an upload without parts cannot be completed")
+        if not conditions.settle and conditions.size_bytes is None:
+            raise UsageError("completing without a look at the object needs its size")
         call = replace(self._call, operation="CompleteMultipartUpload")
         parts = [{"PartNumber": n, "ETag": f'"{etags[n]}"'} for n in sorted(etags)]
         parameters = self._scope | {"MultipartUpload": {"Parts": parts}}
-        if if_absent:
-            parameters["IfNoneMatch"] = "*"
+        parameters |= _condition_parameters(conditions)
         attempt = _Completion(self._calls, call, parameters, _etag_of(etags))
+        if not conditions.settle:
+            return head_of(attempt(1), call, size_bytes=conditions.size_bytes)
         self._calls.retrier.run(attempt)
         return self._completed(call)
 
@@ -119,24 +133,41 @@ class _Completion:
         self._etag = etag
         self._answer_lost = False
 
-    def __call__(self, _number: int) -> None:
+    def __call__(self, _number: int) -> dict[str, Any]:
         """Send it; a refusal after a lost answer is settled by the ETag that the parts make."""
         try:
             answer = self._calls.once(self._call, self._parameters)
         except (ObjectNotFoundError, PreconditionFailedError):
             if not (self._answer_lost and self._is_ours()):
                 raise
-            return
+            return {}
+        except DigestRefusedError as error:
+            error.retryable = False  # of parts that have arrived whole
+            raise
         except StoreError as error:
             self._answer_lost = self._answer_lost or error.retryable
             raise
         if normalise_etag(answer.get("ETag")) is None:
             self._answer_lost = True
             raise odd_answer_error("a completion without an ETag", self._call)
+        return answer
 
     def _is_ours(self) -> bool:
         found = look(self._calls, self._call)
         return found is not None and normalise_etag(found.get("ETag")) == self._etag
+
+
+def _condition_parameters(conditions: CompleteOptions) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    if conditions.if_absent:
+        parameters["IfNoneMatch"] = "*"
+    if conditions.if_match is not None:
+        parameters["IfMatch"] = f'"{conditions.if_match}"'
+    if conditions.crc64nvme is not None:
+        parameters |= {"ChecksumCRC64NVME": conditions.crc64nvme, "ChecksumType": "FULL_OBJECT"}
+    if conditions.size_bytes is not None:
+        parameters["MpuObjectSize"] = conditions.size_bytes
+    return parameters
 
 
 def _etag_of(etags: Mapping[int, str]) -> str | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from stocktake.store._checksums import Buffer
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
@@ -125,7 +127,8 @@ class CompleteOptions:
         crc64nvme: Checksum of all parts together; only if the upload declared it.
         size_bytes: Of all parts together.
         settle: True: an answer that was lost is settled by looking at the object (its ETag). False:
-            one request, and the caller settles: transient errors come out as they are.
+            one request, and the caller settles: every failure comes out as it is, and the result
+            is what the answer said (`size_bytes` is then needed).
     """
 
     if_absent: bool = False
@@ -142,11 +145,13 @@ class MultipartUpload(Protocol):
     def upload_id(self) -> str:
         """The store's id of this upload."""
 
-    def put_part(self, number: int, body: bytes) -> str:
+    def put_part(self, number: int, body: Buffer) -> str:
         """Upload part `number` (1-based); returns its ETag. Repeating a number replaces it."""
 
-    def complete(self, etags: Mapping[int, str], *, if_absent: bool = False) -> ObjectHead:
-        """Make the object of these parts, in order of number."""
+    def complete(
+        self, etags: Mapping[int, str], conditions: CompleteOptions = CompleteOptions()
+    ) -> ObjectHead:
+        """Make the object of these parts, in order of number, if the conditions hold."""
 
     def abort(self) -> None:
         """Drop the upload and its parts. Not an error if it is gone."""
@@ -177,7 +182,7 @@ class Store(Protocol):
         """One page of ListObjectsV2, or of ListObjectVersions if `query.versions`."""
 
     def put(
-        self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
+        self, bucket: str, key: str, body: Buffer, options: PutOptions = PutOptions()
     ) -> ObjectHead:
         """Write one object whole."""
 
@@ -192,7 +197,7 @@ class Store(Protocol):
         *,
         upload_id: str | None = None,
     ) -> MultipartUpload:
-        """Start a multipart upload, or take up one whose id is known."""
+        """Start a multipart upload, or take up one whose id is known, with the same options."""
 
     def describe(self, operation: str, bucket: str, **parameters: Any) -> dict[str, Any]:
         """Run a bucket-level operation (`GetBucketInventoryConfiguration`, `CreateBucket`, ...).

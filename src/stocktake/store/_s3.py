@@ -14,6 +14,7 @@ from stocktake.errors import (
 )
 from stocktake.store._answers import odd_answer_error
 from stocktake.store._calls import S3Calls
+from stocktake.store._checksums import Buffer
 from stocktake.store._delete import delete_keys
 from stocktake.store._describe import read_description
 from stocktake.store._heads import head_of
@@ -125,9 +126,9 @@ class S3Store:
         return self._pages.page(query)
 
     def put(
-        self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
+        self, bucket: str, key: str, body: Buffer, options: PutOptions = PutOptions()
     ) -> ObjectHead:
-        """Write one object whole, its MD5 checked by the store."""
+        """Write one object whole, its CRC64NVME or MD5 checked by the store."""
         call = self._calls.about("PutObject", bucket, key)
         return put_object(self._calls, call, body, options)
 
@@ -146,7 +147,9 @@ class S3Store:
         """Start a multipart upload, or take up one whose id is known (makes no request)."""
         call = self._calls.about("CreateMultipartUpload", bucket, key)
         if upload_id is not None:
-            return S3Upload(self._calls, replace(call, operation="UploadPart"), upload_id)
+            call = replace(call, operation="UploadPart")
+            checked = options.full_object_crc64nvme
+            return S3Upload(self._calls, call, upload_id, checked=checked)
         return begin_upload(self._calls, call, options)
 
     def describe(self, operation: str, bucket: str, **parameters: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stocktake.errors import (
     AccessDeniedError,
+    DigestRefusedError,
     ObjectNotFoundError,
     PreconditionFailedError,
     StoreError,
@@ -22,11 +23,12 @@ from stocktake.errors import (
 from stocktake.model import normalise_etag
 from stocktake.store._answers import Call, odd_answer_error
 from stocktake.store._calls import S3Calls
+from stocktake.store._checksums import Buffer, crc64nvme, encode_crc64nvme
 from stocktake.store._heads import WRITE_TOKEN, head_of
 from stocktake.store._port import ObjectHead, PutOptions
 
 
-def put_object(calls: S3Calls, call: Call, body: bytes, options: PutOptions) -> ObjectHead:
+def put_object(calls: S3Calls, call: Call, body: Buffer, options: PutOptions) -> ObjectHead:
     """Write one object; conditions as in `options`, exact also when an answer was lost.
 
     Raises:
@@ -36,14 +38,26 @@ def put_object(calls: S3Calls, call: Call, body: bytes, options: PutOptions) -> 
     conditional = options.if_absent or options.if_match is not None
     token = secrets.token_hex(16) if conditional else None
     parameters = write_parameters(call, options, token) | calls.payer
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
-    parameters |= {"Body": body, "ContentMD5": b64encode(digest).decode()}
+    parameters |= {"Body": plain_body(body)} | integrity(body, options.crc64nvme)
     if options.if_absent:
         parameters["IfNoneMatch"] = "*"
     attempt = _Attempt(calls, call, parameters, len(body), token)
     if options.if_match is None:
         return calls.retrier.run(attempt)
     return _put_if_match(calls, attempt, options.if_match)
+
+
+def plain_body(body: Buffer) -> bytes | bytearray:
+    """What botocore takes: it knows no views."""
+    return bytes(body) if isinstance(body, memoryview) else body
+
+
+def integrity(body: Buffer, crc64nvme: str | None) -> dict[str, str]:
+    """The checksum that the store compares with what arrives: the CRC if there is one, or MD5."""
+    if crc64nvme is not None:
+        return {"ChecksumCRC64NVME": crc64nvme}
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    return {"ContentMD5": b64encode(digest).decode()}
 
 
 def write_parameters(call: Call, options: PutOptions, token: str | None) -> dict[str, Any]:
@@ -99,6 +113,11 @@ class _Attempt:
             if mine is None:
                 raise
             return mine
+        except DigestRefusedError as error:
+            claimed = self.parameters.get("ChecksumCRC64NVME")
+            if claimed and claimed != encode_crc64nvme(crc64nvme(self.parameters["Body"])):
+                error.retryable = False  # not damaged on the way: it was wrong before
+            raise
         except StoreError as error:
             self._answer_lost = self._answer_lost or error.retryable
             raise

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stocktake.errors import ObjectNotFoundError, PreconditionFailedError, UsageError
-from stocktake.store import ObjectHead, PutOptions
+from stocktake.store import Buffer, CompleteOptions, ObjectHead, PutOptions
 
 
 class DirectoryStore:
@@ -29,12 +29,12 @@ class DirectoryStore:
         return ObjectHead(bucket, key, path.stat().st_size, None, None)
 
     def put(
-        self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
+        self, bucket: str, key: str, body: Buffer, options: PutOptions = PutOptions()
     ) -> ObjectHead:
         """Write one file whole."""
         upload = self.begin_upload(bucket, key, options)
         upload.put_part(1, body)
-        return upload.complete({1: ""}, if_absent=options.if_absent)
+        return upload.complete({1: ""}, CompleteOptions(if_absent=options.if_absent))
 
     def delete(self, bucket: str, keys: list[str]) -> dict[str, str]:
         """Remove files; an absent one is no failure."""
@@ -74,15 +74,17 @@ class DirectoryUpload:
         """The name of the folder that holds the parts."""
         return self._folder.name
 
-    def put_part(self, number: int, body: bytes) -> str:
+    def put_part(self, number: int, body: Buffer) -> str:
         """Keep one part; the same number again replaces it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / f"{number:05d}").write_bytes(body)
         return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
-    def complete(self, etags: Mapping[int, str], *, if_absent: bool = False) -> ObjectHead:
-        """Make the file of these parts, in order of number."""
-        if if_absent and self._path.exists():
+    def complete(
+        self, etags: Mapping[int, str], conditions: CompleteOptions = CompleteOptions()
+    ) -> ObjectHead:
+        """Make the file of these parts, in order of number; other conditions are not checked."""
+        if conditions.if_absent and self._path.exists():
             raise PreconditionFailedError(
                 f"s3://{self._bucket}/{self._key} exists", bucket=self._bucket, key=self._key
             )

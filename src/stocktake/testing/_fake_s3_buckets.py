@@ -98,6 +98,40 @@ def list_versions(bucket: FakeBucket, request: Request) -> Answer:
     return xml_answer("ListVersionsResult", inner)
 
 
+def list_uploads(bucket: FakeBucket, request: Request) -> Answer:
+    """ListMultipartUploads, with pages."""
+    query = request.query
+    encoded = query.get("encoding-type") == "url"
+    limit = _limit(query.get("max-uploads"))
+    marker = (query.get("key-marker", ""), query.get("upload-id-marker", ""))
+    found = bucket.uploads.open(query.get("prefix", ""))
+    places = [(one.key, one.upload_id) for one in found]
+    if marker[1] and marker in places:
+        found = found[places.index(marker) + 1 :]
+    else:
+        found = [one for one in found if one.key > marker[0]]
+    page = found[:limit]
+    following = ""
+    if len(found) > limit > 0:
+        key = url_text(page[-1].key, encoded=encoded)
+        following = (
+            f"<NextKeyMarker>{key}</NextKeyMarker>"
+            f"<NextUploadIdMarker>{page[-1].upload_id}</NextUploadIdMarker>"
+        )
+    inner = (
+        f"<Bucket>{bucket.table.name}</Bucket>{following}<MaxUploads>{limit}</MaxUploads>"
+        + ("<EncodingType>url</EncodingType>" if encoded else "")
+        + f"<IsTruncated>{'true' if following else 'false'}</IsTruncated>"
+        + "".join(
+            f"<Upload><Key>{url_text(one.key, encoded=encoded)}</Key>"
+            f"<UploadId>{one.upload_id}</UploadId>"
+            f"<Initiated>{iso_time(one.initiated)}</Initiated></Upload>"
+            for one in page
+        )
+    )
+    return xml_answer("ListMultipartUploadsResult", inner)
+
+
 def _limit(text: str | None) -> int:
     if text is None:
         return KEYS_MAX

@@ -8,9 +8,11 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from zlib import crc32
 
 from stocktake.model import normalise_etag
+from stocktake.store import crc64nvme
 from stocktake.testing._blobs import BytesBlob, md5_hex
 from stocktake.testing._fake_s3_buckets import FakeBucket
 from stocktake.testing._fake_s3_wire import (
@@ -22,6 +24,7 @@ from stocktake.testing._fake_s3_wire import (
     xml_answer,
 )
 from stocktake.testing._object_table import Condition, Refused, Version
+from stocktake.testing._uploads import Claims
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -29,6 +32,7 @@ _CHECKS: dict[str, Callable[[bytes], bytes]] = {
     "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
     "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
     "x-amz-checksum-crc32": lambda body: crc32(body).to_bytes(4, "big"),
+    "x-amz-checksum-crc64nvme": lambda body: crc64nvme(body).to_bytes(8, "big"),
 }
 
 
@@ -43,12 +47,19 @@ def get_object(bucket: FakeBucket, request: Request) -> Answer:
     if wanted is not None and normalise_etag(wanted) != version.etag:
         raise Refused(412, "PreconditionFailed", "If-Match")
     headers = _version_headers(version)
+    if request.headers.get("x-amz-checksum-mode") == "ENABLED" and "range" not in request.headers:
+        headers |= _checksum_headers(version)
     span = _span(request.headers.get("range", ""), version.size_bytes)
     if span is None:
         return Answer(200, headers, blob=version.blob, start=0, stop=version.size_bytes)
     start, stop = span
     headers["content-range"] = f"bytes {start}-{stop - 1}/{version.size_bytes}"
     return Answer(206, headers, blob=version.blob, start=start, stop=stop)
+
+
+def _checksum_headers(version: Version) -> dict[str, str]:
+    headers = {f"x-amz-checksum-{name}": value for name, value in version.checksums.items()}
+    return headers | ({"x-amz-checksum-type": "FULL_OBJECT"} if headers else {})
 
 
 def _version_headers(version: Version) -> dict[str, str]:
@@ -96,13 +107,27 @@ def payload(request: Request) -> bytes:
 def put_object(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
     """PutObject with If-None-Match: * and If-Match."""
     body = payload(request)
-    draft = replace(_draft(request, now), blob=BytesBlob(body), etag=md5_hex(body))
+    draft = replace(
+        _draft(request, now), blob=BytesBlob(body), etag=md5_hex(body), **_claimed(request)
+    )
     stored = bucket.table.put(draft, _condition(request))
     return Answer(200, _written(stored))
 
 
+def _claimed(request: Request) -> dict[str, Any]:
+    """The checksums that were sent and verified, to be kept."""
+    start = "x-amz-checksum-"
+    claims = {
+        name.removeprefix(start): value
+        for name, value in request.headers.items()
+        if name in _CHECKS and name.startswith(start)
+    }
+    algorithm = next((name.upper() for name in claims), None)
+    return {"checksums": claims, "checksum_algorithm": algorithm}
+
+
 def _written(stored: Version) -> dict[str, str]:
-    headers = {"etag": f'"{stored.etag}"'}
+    headers = {"etag": f'"{stored.etag}"'} | _checksum_headers(stored)
     if stored.version_id != "null":
         headers["x-amz-version-id"] = stored.version_id
     return headers
@@ -144,7 +169,12 @@ def delete_object(bucket: FakeBucket, request: Request, now: datetime) -> Answer
 
 def begin_upload(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
     """CreateMultipartUpload."""
-    upload_id = bucket.uploads.begin(_draft(request, now))
+    algorithm = request.headers.get("x-amz-checksum-algorithm")
+    full = request.headers.get("x-amz-checksum-type") == "FULL_OBJECT"
+    if algorithm is not None and (algorithm != "CRC64NVME" or not full):
+        raise Refused(501, "NotImplemented", "the fake sums uploads as CRC64NVME, FULL_OBJECT only")
+    draft = replace(_draft(request, now), last_modified=now)
+    upload_id = bucket.uploads.begin(draft, declared=algorithm is not None)
     return xml_answer(
         "InitiateMultipartUploadResult",
         f"<Bucket>{bucket.table.name}</Bucket><UploadId>{upload_id}</UploadId>",
@@ -157,21 +187,35 @@ def put_part(bucket: FakeBucket, request: Request) -> Answer:
     if not number.isdigit():
         raise Refused(400, "InvalidArgument", "partNumber")
     upload_id = request.query["uploadId"]
-    etag = bucket.uploads.put_part(upload_id, request.key, int(number), payload(request))
-    return Answer(200, {"etag": f'"{etag}"'})
+    crc = request.headers.get("x-amz-checksum-crc64nvme")
+    body = payload(request)
+    etag = bucket.uploads.put_part(upload_id, request.key, int(number), body, crc)
+    headers = {"etag": f'"{etag}"'}
+    return Answer(200, headers | ({"x-amz-checksum-crc64nvme": crc} if crc else {}))
 
 
-def complete_upload(bucket: FakeBucket, request: Request) -> Answer:
+def complete_upload(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
     """CompleteMultipartUpload."""
     upload_id = request.query["uploadId"]
     parts = [
         (int(part.findtext("PartNumber") or 0), normalise_etag(part.findtext("ETag")) or "")
         for part in parse_xml(request.body).findall("Part")
     ]
-    draft = bucket.uploads.assemble(upload_id, request.key, parts)
+    size = request.headers.get("x-amz-mp-object-size")
+    claims = Claims(
+        request.headers.get("x-amz-checksum-crc64nvme"), None if size is None else int(size)
+    )
+    draft = bucket.uploads.assemble(upload_id, request.key, parts, claims)
+    draft = replace(draft, last_modified=now.replace(microsecond=0))
     stored = bucket.table.put(draft, _condition(request))
     bucket.uploads.drop(upload_id, request.key)
-    answer = xml_answer("CompleteMultipartUploadResult", f"<ETag>&quot;{stored.etag}&quot;</ETag>")
+    checksums = "".join(
+        f"<Checksum{name.upper()}>{value}</Checksum{name.upper()}>"
+        for name, value in stored.checksums.items()
+    )
+    answer = xml_answer(
+        "CompleteMultipartUploadResult", f"<ETag>&quot;{stored.etag}&quot;</ETag>{checksums}"
+    )
     return replace(answer, headers=dict(answer.headers) | _written(stored))
 
 

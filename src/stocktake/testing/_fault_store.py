@@ -6,14 +6,16 @@ store = FaultStore(inner, [Planned("get", StoreUnavailableError("cut"), after_by
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stocktake.clock import Clock, SystemClock
 from stocktake.errors import StoreError
 from stocktake.store import (
+    Buffer,
     ByteRange,
+    CompleteOptions,
     ListPage,
     ListQuery,
     MultipartUpload,
@@ -29,7 +31,8 @@ class Planned:
     """One planned failure.
 
     Attributes:
-        verb: The store's method: head, get, list_page, put, delete, begin_upload or describe.
+        verb: The store's method: head, get, list_page, put, delete, begin_upload or describe; or an
+            upload's: put_part, complete or abort.
         error: What is raised; None only waits.
         times: How often.
         skip: How many calls of that verb go well before.
@@ -120,7 +123,7 @@ class FaultStore:
         return _after(plan, self._inner.list_page(query))
 
     def put(
-        self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
+        self, bucket: str, key: str, body: Buffer, options: PutOptions = PutOptions()
     ) -> ObjectHead:
         """As the inner store, or as planned."""
         plan = self._before("put", key)
@@ -141,7 +144,8 @@ class FaultStore:
     ) -> MultipartUpload:
         """As the inner store, or as planned."""
         plan = self._before("begin_upload", key)
-        return _after(plan, self._inner.begin_upload(bucket, key, options, upload_id=upload_id))
+        upload = self._inner.begin_upload(bucket, key, options, upload_id=upload_id)
+        return _FailingUpload(_after(plan, upload), self, key)
 
     def describe(self, operation: str, bucket: str, **parameters: Any) -> dict[str, Any]:
         """As the inner store, or as planned (a plan's key is the operation)."""
@@ -157,6 +161,38 @@ def _after(plan: Planned, result: _T) -> _T:
     if plan.error is not None:
         raise plan.error
     return result
+
+
+class _FailingUpload:
+    """An upload whose steps follow the store's plan."""
+
+    def __init__(self, inner: MultipartUpload, store: FaultStore, key: str) -> None:
+        self._inner = inner
+        self._store = store
+        self._key = key
+
+    @property
+    def upload_id(self) -> str:
+        """As the inner upload."""
+        return self._inner.upload_id
+
+    def put_part(self, number: int, body: Buffer) -> str:
+        """As the inner upload, or as planned."""
+        plan = self._store._before("put_part", self._key)
+        return _after(plan, self._inner.put_part(number, body))
+
+    def complete(
+        self, etags: Mapping[int, str], conditions: CompleteOptions = CompleteOptions()
+    ) -> ObjectHead:
+        """As the inner upload, or as planned."""
+        plan = self._store._before("complete", self._key)
+        return _after(plan, self._inner.complete(etags, conditions))
+
+    def abort(self) -> None:
+        """As the inner upload, or as planned."""
+        plan = self._store._before("abort", self._key)
+        self._inner.abort()
+        _after(plan, None)
 
 
 class _FailingBody:

@@ -8,16 +8,20 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from stocktake.clock import Clock, SystemClock
-from stocktake.errors import UsageError
+from stocktake.errors import DigestRefusedError, UsageError
 from stocktake.store import (
+    Buffer,
     ByteRange,
     Call,
+    CompleteOptions,
     ListedObject,
     ListPage,
     ListQuery,
     ObjectHead,
     PutOptions,
     Refusal,
+    crc64nvme,
+    encode_crc64nvme,
     refusal_error,
 )
 from stocktake.telemetry import Meter
@@ -31,7 +35,7 @@ from stocktake.testing._object_table import (
     Versioning,
     bytes_version,
 )
-from stocktake.testing._uploads import UploadTable
+from stocktake.testing._uploads import Claims, UploadTable
 
 T = TypeVar("T")
 
@@ -96,13 +100,20 @@ class MemoryStore:
         return self._run(Call(operation, query.bucket), read)
 
     def put(
-        self, bucket: str, key: str, body: bytes, options: PutOptions = PutOptions()
+        self, bucket: str, key: str, body: Buffer, options: PutOptions = PutOptions()
     ) -> ObjectHead:
         """Write one object whole."""
 
         def write(table: BucketTable) -> ObjectHead:
             condition = Condition(options.if_absent, options.if_match)
-            stored = table.put(self._draft(key, bytes(body), options), condition)
+            draft = self._draft(key, bytes(body), options)
+            claimed = options.crc64nvme
+            if claimed is not None:
+                _verify(body, claimed)
+                draft = replace(
+                    draft, checksums={"crc64nvme": claimed}, checksum_algorithm="CRC64NVME"
+                )
+            stored = table.put(draft, condition)
             self._meter.send(len(body))
             return _head(bucket, stored)
 
@@ -130,8 +141,11 @@ class MemoryStore:
         call = Call("CreateMultipartUpload", bucket, key)
         uploads = self._run(call, lambda table: self._uploads[table.name])
         if upload_id is None:
-            upload_id = uploads.begin(self._draft(key, b"", options))
-        return MemoryUpload(self, call, uploads, upload_id)
+            draft = self._draft(key, b"", options)
+            upload_id = uploads.begin(draft, declared=options.full_object_crc64nvme)
+        upload = MemoryUpload(self, call, uploads, upload_id)
+        upload.checked = options.full_object_crc64nvme
+        return upload
 
     def describe(self, operation: str, bucket: str, **parameters: Any) -> dict[str, Any]:
         """The bucket-level operations that stocktake uses, in memory."""
@@ -171,9 +185,10 @@ class MemoryStore:
         try:
             return action(self._table(call.bucket))
         except Refused as refused:
-            raise refusal_error(
-                Refusal(refused.status, refused.code, refused.message), call
-            ) from refused
+            error = refusal_error(Refusal(refused.status, refused.code, refused.message), call)
+            if isinstance(error, DigestRefusedError):
+                error.retryable = False  # nothing is damaged on the way to memory
+            raise error from refused
 
 
 class MemoryBody:
@@ -215,29 +230,38 @@ class MemoryUpload:
         self._call = call
         self._uploads = uploads
         self._upload_id = upload_id
+        self.checked = False
 
     @property
     def upload_id(self) -> str:
         """The store's id of this upload."""
         return self._upload_id
 
-    def put_part(self, number: int, body: bytes) -> str:
+    def put_part(self, number: int, body: Buffer) -> str:
         """Keep a part; returns its ETag."""
         key = self._call.key or ""
+        data = bytes(body)
+        checksum = encode_crc64nvme(crc64nvme(data)) if self.checked else None
         return self._store._run(
             replace(self._call, operation="UploadPart"),
-            lambda _: self._uploads.put_part(self._upload_id, key, number, bytes(body)),
+            lambda _: self._uploads.put_part(self._upload_id, key, number, data, checksum),
         )
 
-    def complete(self, etags: Mapping[int, str], *, if_absent: bool = False) -> ObjectHead:
-        """Make the object of these parts."""
+    def complete(
+        self, etags: Mapping[int, str], conditions: CompleteOptions = CompleteOptions()
+    ) -> ObjectHead:
+        """Make the object of these parts, if the conditions hold."""
         if not etags:
             raise UsageError("an upload without parts cannot be completed")
+        if not conditions.settle and conditions.size_bytes is None:
+            raise UsageError("completing without a look at the object needs its size")
         key = self._call.key or ""
+        claims = Claims(conditions.crc64nvme, conditions.size_bytes)
 
         def finish(table: BucketTable) -> ObjectHead:
-            draft = self._uploads.assemble(self._upload_id, key, sorted(etags.items()))
-            stored = table.put(draft, Condition(if_absent=if_absent))
+            draft = self._uploads.assemble(self._upload_id, key, sorted(etags.items()), claims)
+            draft = replace(draft, last_modified=self._store._clock.now())
+            stored = table.put(draft, Condition(conditions.if_absent, conditions.if_match))
             self._uploads.drop(self._upload_id, key)
             return _head(table.name, stored)
 
@@ -262,7 +286,13 @@ def _head(bucket: str, version: Version) -> ObjectHead:
         storage_class=None if version.storage_class == "STANDARD" else version.storage_class,
         content_type=version.content_type,
         metadata=dict(version.metadata),
+        checksums=dict(version.checksums),
     )
+
+
+def _verify(body: Buffer, claimed: str) -> None:
+    if claimed != encode_crc64nvme(crc64nvme(body)):
+        raise Refused(400, "BadDigest", "The CRC64NVME you specified did not match")
 
 
 def _slice(version: Version, byte_range: ByteRange | None) -> bytes:
@@ -351,6 +381,26 @@ def _get_location(_: MemoryStore, table: BucketTable, __: Mapping[str, Any]) -> 
     return {"LocationConstraint": None if table.region == "us-east-1" else table.region}
 
 
+def _list_uploads(
+    store: MemoryStore, table: BucketTable, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    found = store._uploads[table.name].open(parameters.get("Prefix", ""))
+    uploads = [
+        {"Key": one.key, "UploadId": one.upload_id, "Initiated": one.initiated} for one in found
+    ]
+    return {"Uploads": uploads, "IsTruncated": False} if uploads else {"IsTruncated": False}
+
+
+def _list_parts(
+    store: MemoryStore, table: BucketTable, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    parts = store._uploads[table.name].parts(parameters["UploadId"], parameters["Key"])
+    listed = [
+        {"PartNumber": number, "ETag": f'"{etag}"', "Size": size} for number, etag, size in parts
+    ]
+    return {"Parts": listed, "IsTruncated": False} if listed else {"IsTruncated": False}
+
+
 _ACTIONS: dict[str, Callable[[MemoryStore, BucketTable, Mapping[str, Any]], dict[str, Any]]] = {
     "HeadBucket": lambda _store, table, _: {"BucketRegion": table.region},
     "GetBucketLocation": _get_location,
@@ -359,4 +409,6 @@ _ACTIONS: dict[str, Callable[[MemoryStore, BucketTable, Mapping[str, Any]], dict
     "GetBucketInventoryConfiguration": _get_inventory,
     "PutBucketInventoryConfiguration": _put_inventory,
     "ListBucketInventoryConfigurations": _list_inventories,
+    "ListMultipartUploads": _list_uploads,
+    "ListParts": _list_parts,
 }

@@ -52,6 +52,7 @@ class Version:
     metadata: Mapping[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
     checksum_algorithm: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -101,10 +102,11 @@ class BucketTable:
         """Store a version under the rules of the bucket; returns it with its version id."""
         check_key(draft.key)
         with self._lock:
-            self._check(draft.key, condition)
+            self.check(draft.key, condition)
             return self._add(draft)
 
-    def _check(self, key: str, condition: Condition) -> None:
+    def check(self, key: str, condition: Condition) -> None:
+        """Refuse what `put` would refuse now."""
         current = self.current(key)
         if condition.if_absent and current is not None:
             raise Refused(412, "PreconditionFailed", "the object is there")

@@ -100,10 +100,10 @@ class Recorder:
                 recorder._note(f"part {number} of {key}")
                 return upload.put_part(number, body)
 
-            def complete(self, etags, **settings):
+            def complete(self, etags, *conditions):
                 recorder._note(f"complete {key}")
                 recorder.uploads_open -= 1
-                return upload.complete(etags, **settings)
+                return upload.complete(etags, *conditions)
 
             def abort(self):
                 recorder.uploads_open -= 1

@@ -35,7 +35,7 @@ def error(status: int, code: str = "", message: str = "", call: Call = READ):
         (502, "", errors.StoreUnavailableError, True),
         (599, "Strange", errors.StoreUnavailableError, True),
         (400, "RequestTimeout", errors.StoreUnavailableError, True),
-        (400, "BadDigest", errors.StoreUnavailableError, True),
+        (400, "BadDigest", errors.DigestRefusedError, True),
         (301, "PermanentRedirect", errors.WrongRegionError, False),
         (501, "NotImplemented", errors.UnsupportedOperationError, False),
         (400, "Nonsense", errors.StoreError, False),

@@ -24,7 +24,7 @@ from stocktake.errors import (
 )
 from stocktake.faults import reached
 from stocktake.model import S3Url
-from stocktake.store import ByteRange, MultipartUpload, PutOptions, Store
+from stocktake.store import ByteRange, CompleteOptions, MultipartUpload, PutOptions, Store
 
 _PART_BYTES = 8 << 20
 _PARTS_PER_DOUBLING = 1000
@@ -216,7 +216,7 @@ class _PartSink(RawIOBase):
         if self._buffer:
             self._send(len(self._buffer))
         try:
-            self._upload.complete(self._etags, if_absent=True)
+            self._upload.complete(self._etags, CompleteOptions(if_absent=True))
         except UnsupportedOperationError:
             self._upload.complete(self._etags)
         except PreconditionFailedError:
