@@ -16,10 +16,14 @@ from stocktake.errors import (
 )
 from stocktake.store import (
     CompleteOptions,
+    ListQuery,
     PutOptions,
+    UploadProfile,
     combine_crc64nvme,
     crc64nvme,
     encode_crc64nvme,
+    probe_uploads,
+    uploads_of,
 )
 
 MIB = 1 << 20
@@ -213,4 +217,39 @@ def test_open_uploads_are_listed_by_the_exact_key(subject):
         assert mine[0]["Initiated"] >= before
     other.abort()
     upload.complete(etags)
+    assert not subject.store.describe("ListMultipartUploads", subject.bucket).get("Uploads")
+
+
+def test_open_uploads_of_keys_with_odd_characters_are_found(subject):
+    for key in ("d e+f%2F", "ü/\u6587", "a&b<c"):
+        upload = subject.store.begin_upload(subject.bucket, key)
+        assert [one.upload_id for one in uploads_of(subject.store, subject.bucket, key)] == [
+            upload.upload_id
+        ]
+        upload.abort()
+        assert uploads_of(subject.store, subject.bucket, key) == []
+
+
+# --- the probe -----------------------------------------------------------------------------------
+
+
+def test_the_probe_of_uploads_finds_what_the_table_says_and_leaves_nothing(subject):
+    profile = probe_uploads(subject.store, subject.bucket, prefix="in/")
+    traits = subject.traits
+    assert profile == UploadProfile(
+        crc64nvme=traits.checks_put_crc64nvme,
+        tells_crc64nvme=traits.tells_crc64nvme,
+        full_object_crc=traits.takes_full_object_crc64nvme and traits.checks_full_object_crc64nvme,
+        tells_full_object_crc=traits.takes_full_object_crc64nvme
+        and traits.tells_full_object_crc64nvme,
+        upload_size=traits.checks_upload_size,
+        put_if_absent=True,
+        put_if_match=traits.put_if_match,
+        complete_if_absent=traits.complete_if_absent,
+        complete_if_match=traits.complete_if_match,
+        lists_uploads=True,
+        upload_times=traits.tells_when_uploads_began,
+    )
+    assert UploadProfile.from_json(profile.to_json()) == profile
+    assert subject.keys(ListQuery(subject.bucket)) == []
     assert not subject.store.describe("ListMultipartUploads", subject.bucket).get("Uploads")

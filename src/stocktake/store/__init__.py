@@ -37,9 +37,12 @@ from stocktake.store._port import (
     iter_listing,
 )
 from stocktake.store._probe import StoreProfile, probe
+from stocktake.store._probe_uploads import S3_UPLOADS, UploadProfile, probe_uploads
 from stocktake.store._retry import RetryPolicy
+from stocktake.store._uploads_under_way import UploadUnderWay, uploads_of
 
 __all__ = [
+    "S3_UPLOADS",
     "ArrowPages",
     "Buffer",
     "ByteRange",
@@ -59,6 +62,8 @@ __all__ = [
     "SingleTries",
     "Store",
     "StoreProfile",
+    "UploadProfile",
+    "UploadUnderWay",
     "combine_crc64nvme",
     "crc64nvme",
     "decode_crc64nvme",
@@ -68,8 +73,10 @@ __all__ = [
     "open_session",
     "open_store",
     "probe",
+    "probe_uploads",
     "read_key_page",
     "read_key_page_once",
     "refusal_error",
     "rows_to_batch",
+    "uploads_of",
 ]
