@@ -84,6 +84,7 @@
     │   ├── SourceChangedError          a file changed while it was read
     │   ├── SourceVanishedError         a file was removed before it was shipped
     │   ├── SourceUnreadableError       a file cannot be opened or read
+    │   ├── SourceSkippedError          a symbolic link that is not followed
     │   ├── SourceTooLargeError         larger than the limit, or than an object can be
     │   ├── KeyCollisionError           two files would become the same object
     │   ├── KeyNotAllowedError          the path cannot be a key
@@ -176,6 +177,7 @@ from stocktake.errors._ship import (
     ShipRunningError,
     ShipSettingError,
     SourceChangedError,
+    SourceSkippedError,
     SourceTooLargeError,
     SourceUnreadableError,
     SourceVanishedError,
@@ -282,6 +284,7 @@ __all__ = [
     "SnapshotInUseError",
     "SnapshotNotFoundError",
     "SourceChangedError",
+    "SourceSkippedError",
     "SourceTooLargeError",
     "SourceUnreadableError",
     "SourceVanishedError",

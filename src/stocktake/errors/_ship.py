@@ -135,6 +135,12 @@ class SourceUnreadableError(ShipError):
     default_hint = "give the user that runs stocktake the right to read it"
 
 
+class SourceSkippedError(ShipError):
+    """Something in the folder that is no file to ship: a symbolic link."""
+
+    code = "source-skipped"
+
+
 class SourceTooLargeError(ShipError):
     """Larger than the limit, or than an object can be."""
 
