@@ -1,0 +1,121 @@
+"""Many small plain files: each is read whole, hashed, and written by one PUT.
+
+They have no sweep 1. Threads take the next file as they get free; what is in memory is bounded by
+bytes, not by files; results are recorded together, and told when they are on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+
+from stocktake.ship._metadata import content_type_of, object_metadata
+from stocktake.ship._outcome import outcome_of
+from stocktake.ship._records import FileJob, ObjectResult, Outcome, TaskEnd
+from stocktake.ship._task_context import TaskContext
+from stocktake.ship._task_recording import Recording, put_recorded
+from stocktake.ship._task_source import opened
+from stocktake.ship._upload_target import Target
+
+
+def put_file(context: TaskContext, job: FileJob) -> ObjectResult:
+    """One file into its object; nothing is recorded.
+
+    Raises:
+        StocktakeError: It changed, or the store refuses it.
+        OSError: It cannot be read.
+    """
+    source = job.source
+    size_bytes = source.identity.size_bytes
+    budget = context.uploader.budget
+    budget.take(size_bytes, context.patience.check)
+    try:
+        with opened(context.settings, source) as file:
+            body = file.read_whole()
+            sha256 = hashlib.sha256(body).hexdigest()
+            file.recheck()
+        target = Target(
+            object_id=job.object_id,
+            token=job.token,
+            key=job.key,
+            sha256=sha256,
+            metadata=object_metadata(source, sha256, token=job.token, ship_id=context.ship_id),
+            content_type=content_type_of(job.key),
+            replaces_etag=job.replaces_etag,
+            is_source=True,
+        )
+        return context.uploader.put(target, body)
+    finally:
+        budget.give(size_bytes)
+
+
+class FileBatch:
+    """One batch of small files, written by a few threads.
+
+    Args:
+        context: What tasks work with.
+        jobs: The files, in the order they are begun.
+    """
+
+    def __init__(self, context: TaskContext, jobs: Sequence[FileJob]) -> None:
+        self._context = context
+        self._jobs = iter(jobs)
+        self._count = len(jobs)
+        self._lock = threading.Lock()
+        self._sources = {job.object_id: job.source.source_id for job in jobs}
+        self._ends: queue.SimpleQueue[TaskEnd | None] = queue.SimpleQueue()
+        self._recording = Recording(context.recorder, self._recorded, put_recorded)
+        self._called_off = False
+
+    def run(self) -> Iterator[TaskEnd]:
+        """The end of each file, as they come. Closing the iterator leaves out what is not begun."""
+        if not self._count:
+            self._recording.close()
+            return
+        count = min(self._context.settings.uploads, self._count)
+        threads = [
+            threading.Thread(target=self._work, name=f"put-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in threads:
+            thread.start()
+        closer = threading.Thread(target=self._close, args=[threads], daemon=True)
+        closer.start()
+        try:
+            while (end := self._ends.get()) is not None:
+                yield end
+        finally:
+            self._called_off = True
+            closer.join()
+        self._recording.close()
+
+    def _close(self, threads: list[threading.Thread]) -> None:
+        for thread in threads:
+            thread.join()
+        with contextlib.suppress(BaseException):
+            self._recording.close()  # what it raises is raised by `run`, which closes it again
+        self._ends.put(None)
+
+    def _recorded(self, result: ObjectResult) -> None:
+        end = TaskEnd(
+            self._sources[result.object_id],
+            Outcome.DONE,
+            figures={"objects": 1, "bytes": result.size_bytes},
+        )
+        self._ends.put(end)
+
+    def _next(self) -> FileJob | None:
+        with self._lock:
+            return None if self._called_off else next(self._jobs, None)
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                self._recording.add(put_file(self._context, job))
+            except BaseException as error:  # noqa: BLE001
+                # boundary: the failure of one file is an end like any other
+                outcome, described = outcome_of(error)
+                self._ends.put(TaskEnd(job.source.source_id, outcome, described))

@@ -1,0 +1,109 @@
+"""Bytes from the front to the end, into one object: by one PUT if they are few, else in parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from stocktake import faults
+from stocktake.errors import SourceTooLargeError
+from stocktake.ship._part_sizes import PARTS_MAX, part_size_bytes
+from stocktake.ship._records import ObjectResult
+from stocktake.ship._upload import Uploader
+from stocktake.ship._upload_parts import PartUpload
+from stocktake.ship._upload_target import Target
+from stocktake.store import Buffer
+
+
+class ObjectSink:
+    """Takes an object's bytes. Holds at most one part; the others are on their way.
+
+    End it with `finish`, or with `abandon`: what is not finished does not become an object.
+
+    Args:
+        uploader: Where to.
+        target: What it is.
+        bound_bytes: It will not be larger; a tenth more is taken.
+        part_bytes_min: Smallest part.
+    """
+
+    def __init__(
+        self, uploader: Uploader, target: Target, *, bound_bytes: int, part_bytes_min: int
+    ) -> None:
+        self._uploader = uploader
+        self._target = target
+        self.part_bytes = part_size_bytes(bound_bytes, part_bytes_min)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._pieces: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._size_bytes = 0
+        self._upload: PartUpload | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes taken so far."""
+        return self._size_bytes
+
+    def write(self, data: Buffer) -> int:
+        """Take these bytes; waits while enough parts are on their way."""
+        if not isinstance(data, bytes):
+            data = bytes(data)
+        self._md5.update(data)
+        self._pieces.append(data)
+        self._held_bytes += len(data)
+        self._size_bytes += len(data)
+        while self._held_bytes > self.part_bytes:
+            self._send_part(self.part_bytes)
+        return len(data)
+
+    def _send_part(self, size_bytes: int) -> None:
+        if self._size_bytes > PARTS_MAX * self.part_bytes:
+            raise SourceTooLargeError(
+                f"s3://{self._uploader.bucket}/{self._target.key} would be larger than planned: "
+                f"more than {PARTS_MAX:,} parts of {self.part_bytes:,} bytes",
+                key=self._target.key,
+            )
+        if self._upload is None:
+            upload = PartUpload(self._uploader, self._target, self.part_bytes)
+            self._upload = upload
+            upload.open()
+        self._upload.send(self._cut(size_bytes))
+
+    def _cut(self, size_bytes: int) -> bytes:
+        """The next so many bytes; not copied if they came as one piece."""
+        first = self._pieces[0]
+        self._held_bytes -= size_bytes
+        if len(first) == size_bytes:
+            return self._pieces.popleft()
+        taken: list[memoryview] = []
+        while size_bytes:
+            piece = memoryview(self._pieces.popleft())
+            if len(piece) > size_bytes:
+                self._pieces.appendleft(bytes(piece[size_bytes:]))
+                piece = piece[:size_bytes]
+            taken.append(piece)
+            size_bytes -= len(piece)
+        return b"".join(taken)
+
+    def finish(self, recheck: Callable[[], None], *, rows: int | None = None) -> ObjectResult:
+        """Make the object, if `recheck` does not raise. Nothing but the steps is recorded."""
+        target = replace(self._target, rows=rows)
+        if self._upload is None:
+            body = self._cut(self._held_bytes) if self._pieces else b""
+            recheck()
+            faults.reached("ship.source-rechecked")
+            return self._uploader.put(target, body)
+        if self._held_bytes:
+            self._send_part(self._held_bytes)
+        digests = self._upload.finish_parts(self._md5.hexdigest())
+        recheck()
+        faults.reached("ship.source-rechecked")
+        return self._upload.complete(target, digests)
+
+    def abandon(self) -> None:
+        """Drop what was sent."""
+        self._pieces.clear()
+        if self._upload is not None:
+            self._upload.abandon()

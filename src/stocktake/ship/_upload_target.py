@@ -1,0 +1,88 @@
+"""One object to be written, and what is known of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stocktake.ship._records import ObjectResult
+from stocktake.store import Buffer, ObjectHead, crc64nvme, encode_crc64nvme
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object to be written.
+
+    Attributes:
+        object_id: The ledger's number of it.
+        token: Goes into its metadata and proves that it is ours.
+        key: Destination.
+        sha256: Hex, of the source entry's bytes.
+        metadata: User metadata, the token with it.
+        content_type: What it is taken for.
+        replaces_etag: ETag of our own earlier object there.
+        is_source: Its bytes are those of a whole source file, so `sha256` proves them.
+        rows: Of a table.
+    """
+
+    object_id: int
+    token: str
+    key: str
+    sha256: str
+    metadata: Mapping[str, str]
+    content_type: str
+    replaces_etag: str | None = None
+    is_source: bool = False
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What is known of an object's bytes.
+
+    Attributes:
+        size_bytes: How many there are.
+        crc64nvme: Base64 as S3 has it; None where the store cannot check it.
+        md5: Hex.
+        etag: What S3's ETag is of them if nothing encrypts it: the MD5, or that of the parts' MD5s.
+        part_size_bytes: Of a multipart upload.
+    """
+
+    size_bytes: int
+    crc64nvme: str | None
+    md5: str
+    etag: str | None
+    part_size_bytes: int | None = None
+
+
+def digests_of(body: Buffer, *, with_crc: bool) -> Digests:
+    """All of them for a body that goes by one PUT."""
+    md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    crc = encode_crc64nvme(crc64nvme(body)) if with_crc else None
+    return Digests(len(body), crc, md5, md5)
+
+
+def composite_etag(etags: tuple[str, ...]) -> str | None:
+    """The ETag that S3 gives to these parts; None if theirs are no MD5s."""
+    try:
+        digests = b"".join(bytes.fromhex(etag) for etag in etags)
+    except ValueError:
+        return None
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
+
+
+def result_of(target: Target, digests: Digests, head: ObjectHead, verified_by: str) -> ObjectResult:
+    """What is recorded of an object that is there and proven."""
+    return ObjectResult(
+        object_id=target.object_id,
+        size_bytes=digests.size_bytes,
+        crc64nvme=digests.crc64nvme,
+        md5=digests.md5,
+        sha256=target.sha256,
+        etag=head.etag,
+        version_id=head.version_id,
+        part_size_bytes=digests.part_size_bytes,
+        rows=target.rows,
+        verified_by=verified_by,
+    )
