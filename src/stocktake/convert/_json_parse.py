@@ -1,0 +1,213 @@
+"""Blocks to record batches: by pyarrow where that is exact, else value by value. Both agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from stocktake.convert._json_blocks import Block
+from stocktake.convert._json_shape import FORM, JSON_FORM, holds_json, holds_type
+from stocktake.convert._json_values import ValueRefusedError, decode, encode
+from stocktake.errors import BadDocumentError, ConvertLimitError, StocktakeError, TextEncodingError
+
+_LONG_NUMBER = re.compile(rb"[0-9.]{16}|[eE][+-]?[0-9]{3}")
+_LONG_NUMBERS = re.compile(
+    rb"(?<=[\[:,\s])-?[0-9](?:[0-9.]{15,}[0-9eE+-]*|[0-9.]*[eE][+-]?[0-9]{3,})"
+)
+_NOT_FINITE = re.compile(rb"[:,\[]\s*-?(?:NaN|Inf)")
+_EXACT_IN_DOUBLE = float(2**53)
+CELLS_MAX = 4_000_000
+"""Values of one batch, nulls counted: many rows of many columns that are seldom there."""
+
+
+def leaves(schema: pa.Schema) -> int:
+    """Columns that Parquet needs for the schema."""
+    return sum(_leaves(field.type) for field in schema) or 1
+
+
+def _leaves(kind: pa.DataType) -> int:
+    if pa.types.is_struct(kind):
+        return sum(_leaves(kind.field(index).type) for index in range(kind.num_fields))
+    return _leaves(kind.value_type) if pa.types.is_list(kind) else 1
+
+
+def is_fast(schema: pa.Schema) -> bool:
+    """True if pyarrow can be asked at all: no JSON text, no decimals."""
+    return not any(
+        holds_json(field) or holds_type(field.type, pa.decimal128(38, 0)) for field in schema
+    )
+
+
+def parse_fast(block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
+    """The block's objects as pyarrow reads them; None if it cannot, or would not be exact.
+
+    pyarrow refuses by itself: a key twice, a key that the schema does not have, another type than
+    the schema's, a fraction for an integer, half of a surrogate pair. It would accept NaN, round
+    long numbers and take bytes that are no UTF-8, so none of these may reach it.
+    """
+    if not block.simple or not _is_text(block.text):
+        return None
+    if len(block.structure.opens) * leaves(schema) > CELLS_MAX:
+        return None
+    has_doubles = any(holds_type(field.type, pa.float64()) for field in schema)
+    numbers_are_small = True
+    if has_doubles:
+        verdict = _numbers(block.text)
+        if verdict is None:
+            return None
+        numbers_are_small = verdict
+    text = bytearray(block.text)
+    for at in block.structure.separators.tolist():
+        text[at] = 10
+    try:
+        table = pj.read_json(
+            pa.BufferReader(text),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 64),
+            parse_options=pj.ParseOptions(
+                explicit_schema=schema,
+                newlines_in_values=True,
+                unexpected_field_behavior="error",
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    if table.num_rows != len(block.structure.opens) or table.schema.names != schema.names:
+        return None
+    (batch,) = table.combine_chunks().to_batches()
+    if not numbers_are_small and not all(_doubles_are_small(column) for column in batch.columns):
+        return None
+    return batch
+
+
+def _is_text(text: bytes) -> bool:
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            return False
+    return not ((b"NaN" in text or b"Inf" in text) and _NOT_FINITE.search(text))
+
+
+def _numbers(text: bytes) -> bool | None:
+    """None: a fraction that no double is. False: a whole number that no double is."""
+    are_small = True
+    if not _LONG_NUMBER.search(text):
+        return True
+    for found in _LONG_NUMBERS.finditer(text):
+        token = found.group()
+        try:
+            number = float(token)
+        except ValueError:
+            return None
+        if repr(number).encode() == token:
+            continue
+        if token.lstrip(b"-").isdigit():
+            are_small = False
+        elif number in (float("inf"), float("-inf")) or _differ(number, token):
+            return None
+    return are_small
+
+
+def _differ(number: float, token: bytes) -> bool:
+    try:
+        return Decimal(repr(number)) != Decimal(token.decode())
+    except ArithmeticError:
+        return True
+
+
+def _doubles_are_small(values: pa.Array) -> bool:
+    if pa.types.is_float64(values.type):
+        ends = pc.min_max(values).as_py()
+        return ends["min"] is None or (
+            ends["min"] > -_EXACT_IN_DOUBLE and ends["max"] < _EXACT_IN_DOUBLE
+        )
+    if pa.types.is_struct(values.type):
+        return all(_doubles_are_small(part) for part in values.flatten())
+    if pa.types.is_list(values.type):
+        return _doubles_are_small(values.flatten())
+    return True
+
+
+def values_of(block: Block) -> Iterator[tuple[int, Any]]:
+    """The elements one by one with their row (from 1), exactly as they are.
+
+    Raises:
+        BadDocumentError: With row and line.
+    """
+    row = block.row
+    for at, piece in block.pieces():
+        row += 1
+        try:
+            value = decode(piece)
+        except (ValueError, RecursionError) as error:
+            raise _refusal(block, at, row, error) from error
+        yield row, value
+
+
+def _refusal(block: Block, at: int, row: int, error: Exception) -> StocktakeError:
+    line = block.place(at)
+    where = f"row {row}, line {line}"
+    if isinstance(error, RecursionError):
+        return ConvertLimitError(f"{where}: nested too deeply", row=row, line=line)
+    if isinstance(error, UnicodeDecodeError):
+        byte = error.object[error.start]
+        return TextEncodingError(f"{where}: byte 0x{byte:02x} is no UTF-8", row=row, line=line)
+    if isinstance(error, ValueRefusedError):
+        return BadDocumentError(f"{where}: {error}", row=row, line=line)
+    reason = getattr(error, "msg", str(error))
+    inner = getattr(error, "lineno", 1) - 1
+    if inner and block.separator == b",":
+        lead = piece_lead(block.text[at:])
+        line += max(0, inner - lead)
+        where = f"row {row}, line {line}"
+    return BadDocumentError(f"{where}: {reason}", row=row, line=line)
+
+
+def piece_lead(text: bytes) -> int:
+    """Newlines before the first byte that is no blank."""
+    return text[: len(text) - len(text.lstrip(b" \t\r\n"))].count(b"\n")
+
+
+def batch_of(values: list[Any], schema: pa.Schema, *, is_value: bool) -> pa.RecordBatch:
+    """Python values as a batch of this schema.
+
+    Args:
+        values: One per row; None is a row of nulls.
+        schema: From the shape that has seen all of them.
+        is_value: The one column is the value itself, not a member of it.
+    """
+    columns = []
+    for field in schema:
+        name = field.name
+        if is_value:
+            column = values
+        else:
+            column = [None if value is None else value.get(name) for value in values]
+        columns.append(pa.array(_with_text(column, field), field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _with_text(values: list[Any], field: pa.Field) -> list[Any]:
+    """The values, with JSON text in place of what this field keeps as text."""
+    if field.metadata and field.metadata.get(FORM) == JSON_FORM:
+        return [None if value is None else encode(value) for value in values]
+    if not holds_json(field):
+        return values
+    kind = field.type
+    if pa.types.is_list(kind):
+        inner = kind.value_field
+        return [None if value is None else _with_text(value, inner) for value in values]
+    members = [kind.field(index) for index in range(kind.num_fields)]
+    rows: list[Any] = [None if value is None else {} for value in values]
+    for member in members:
+        parts = [None if value is None else value.get(member.name) for value in values]
+        for row, part in zip(rows, _with_text(parts, member), strict=True):
+            if row is not None:
+                row[member.name] = part
+    return rows

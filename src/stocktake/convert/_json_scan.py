@@ -1,0 +1,118 @@
+"""Where the elements of JSON text begin and end, in linear time and without parsing it.
+
+Only quotes, brackets and separators are looked at, by NumPy, so that a piece of a huge array can be
+cut off wherever an element ends, and so that nesting is known before any parser recurses. What is
+between the brackets is left to the parsers: `simple` means no more than "objects, and nothing but
+separators between them".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+_Positions = npt.NDArray[np.int64]
+
+_QUOTE, _OPEN_OBJECT, _OPEN_LIST, _CLOSE_OBJECT, _CLOSE_LIST, _SEPARATOR = range(1, 7)
+_DELTA = np.array([0, 0, 1, 1, -1, -1, 0], dtype=np.int8)
+SPACE = b" \t\r\n"
+
+
+def _table(separator: bytes) -> bytes:
+    classes = bytearray(256)
+    for byte, kind in (
+        (b'"', _QUOTE),
+        (b"{", _OPEN_OBJECT),
+        (b"[", _OPEN_LIST),
+        (b"}", _CLOSE_OBJECT),
+        (b"]", _CLOSE_LIST),
+        (separator, _SEPARATOR),
+    ):
+        classes[byte[0]] = kind
+    return bytes(classes)
+
+
+_TABLES = {separator: _table(separator) for separator in (b",", b"\n")}
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Positions in a text that begins where an element may begin.
+
+    Attributes:
+        opens: Where elements that are objects or lists begin.
+        closes: Where they end (the closing bracket).
+        separators: Separators between elements.
+        end: The bracket that closes what the elements are in; -1 if it is not in the text.
+        depth: Of the deepest element; 1 is an object without any other in it.
+        lists: Elements that are lists.
+    """
+
+    opens: _Positions
+    closes: _Positions
+    separators: _Positions
+    end: int
+    depth: int
+    lists: int
+
+
+def scan(text: bytes, separator: bytes = b",") -> Structure:
+    """The structure of the text; quotes escaped by a backslash end nothing."""
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    classes = np.frombuffer(text.translate(_TABLES[separator]), dtype=np.uint8)
+    positions = np.flatnonzero(classes)
+    kinds = classes[positions]
+    quotes = kinds == _QUOTE
+    inside = np.bitwise_xor.accumulate(quotes.view(np.uint8)) if len(quotes) else quotes
+    kept = np.flatnonzero((quotes.view(np.uint8) | inside) == 0)
+    positions, kinds = positions[kept], kinds[kept]
+    depths = np.cumsum(_DELTA[kinds], dtype=np.int32)
+    below = np.flatnonzero(depths < 0)
+    end = -1
+    if len(below):
+        end = int(positions[below[0]])
+        cut = below[0]
+        positions, kinds, depths = positions[:cut], kinds[:cut], depths[:cut]
+    outside = depths == 0
+    begins = (depths == 1) & ((kinds == _OPEN_OBJECT) | (kinds == _OPEN_LIST))
+    ends = outside & ((kinds == _CLOSE_OBJECT) | (kinds == _CLOSE_LIST))
+    return Structure(
+        opens=positions[begins],
+        closes=positions[ends],
+        separators=positions[outside & (kinds == _SEPARATOR)],
+        end=end,
+        depth=int(depths.max()) if len(depths) else 0,
+        lists=int(np.count_nonzero(kinds[begins] == _OPEN_LIST)),
+    )
+
+
+def is_simple(text: bytes, structure: Structure, separator: bytes = b",") -> bool:
+    """True if the text is objects with one separator between any two, and nothing else.
+
+    Lines may be empty. The parser of `pyarrow` must see no other text: it crashes the process at a
+    `null` between two objects.
+    """
+    opens, closes = structure.opens, structure.closes
+    if structure.lists or len(opens) != len(closes) or not len(opens):
+        return False
+    if text[: int(opens[0])].strip(SPACE) or text[int(closes[-1]) + 1 :].strip(SPACE):
+        return False
+    lines = separator == b"\n"
+    if lines:
+        if len(structure.separators) != text.count(b"\n"):
+            return False
+    elif len(structure.separators) != len(opens) - 1:
+        return False
+    befores, afters = closes[:-1] + 1, opens[1:]
+    if bool(np.all(afters - befores == 1)):
+        bytes_between = np.frombuffer(text, dtype=np.uint8)[befores]
+        return bool(np.all(bytes_between == separator[0]))
+    wanted = b"" if lines else separator
+    for before, after in zip(befores.tolist(), afters.tolist(), strict=True):
+        gap = text[before:after]
+        if gap.strip(SPACE) != wanted or (lines and b"\n" not in gap):
+            return False
+    return True
