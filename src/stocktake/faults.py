@@ -50,6 +50,8 @@ POINTS = (
     "ingest.committed",
     "file.written",
     "file.renamed",
+    "ledger.committing",
+    "ledger.committed",
     "ship.plan-begun",
     "ship.plan-entries-recorded",
     "ship.plan-ended",
