@@ -65,18 +65,32 @@ def open_below(root: os.PathLike[str], path: bytes, *, follow_links: bool) -> in
         if not real.startswith(real_top.rstrip(b"/") + b"/"):
             raise OSError(errno.ELOOP, "the link leads outside the folder")
         top, path = real_top, os.path.relpath(real, real_top)
-    parts = path.split(b"/")
-    if b".." in parts:
-        raise OSError(errno.ELOOP, "the path leads outside the folder")
-    at = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    at, name = open_parent(top, path)
     try:
-        for part in parts[:-1]:
-            deeper = os.open(part, _FOLDER, dir_fd=at)
-            os.close(at)
-            at = deeper
-        return os.open(parts[-1], _FILE, dir_fd=at)
+        return os.open(name, _FILE, dir_fd=at)
     finally:
         os.close(at)
+
+
+def open_parent(root: bytes | os.PathLike[str], path: bytes) -> tuple[int, bytes]:
+    """A descriptor of the directory that holds `path` below `root`, and the name in it.
+
+    Raises:
+        OSError: It is not there, or a part of the path is a symbolic link.
+    """
+    *folders, name = path.split(b"/")
+    if b".." in folders or name in (b"", b".", b".."):
+        raise OSError(errno.ELOOP, "the path leads outside the folder")
+    at = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        for folder in folders:
+            deeper = os.open(folder, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = deeper
+    except OSError:
+        os.close(at)
+        raise
+    return at, name
 
 
 def open_error(path: bytes, error: OSError) -> StocktakeError:
