@@ -14,6 +14,7 @@ from stocktake.unpack._member import (
     UnpackLimits,
 )
 from stocktake.unpack._status import library_status
+from stocktake.unpack._unpack_to import Unpacked, unpack_to
 from stocktake.unpack._walk import Walk, walk
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "MemberKind",
     "OpenMember",
     "UnpackLimits",
+    "Unpacked",
     "Walk",
     "archive_stem",
     "detect",
     "is_archive_name",
     "library_status",
+    "unpack_to",
     "walk",
 ]

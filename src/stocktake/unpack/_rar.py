@@ -86,6 +86,8 @@ def _check_main4(name: str, flags: int) -> None:
         raise ArchiveEncryptedError(f"{name} has encrypted headers", name=name)
     if flags & 0x0001:
         raise _lacking(name, "is one of several volumes")
+    if flags & 0x0008:
+        raise _lacking(name, "is a solid RAR of version 4 or older")
 
 
 def _check_file4(name: str, flags: int, block: bytes) -> int:
