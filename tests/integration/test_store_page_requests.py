@@ -145,7 +145,7 @@ def test_credentials_are_refreshed_before_they_expire(fake):
     old = fake.credentials
     soon = SystemClock().now() + timedelta(seconds=10)
     store = warmed(fake.options())
-    store._pages._credentials = RefreshableCredentials(
+    store._pages._routes._credentials = RefreshableCredentials(
         old.access_key_id, old.secret_access_key, None, soon, lambda: fresh, "test"
     )
     del fake.identities[old.access_key_id]
@@ -154,10 +154,10 @@ def test_credentials_are_refreshed_before_they_expire(fake):
     def refuse():
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole")
 
-    store._pages._credentials = RefreshableCredentials(
+    store._pages._routes._credentials = RefreshableCredentials(
         old.access_key_id, old.secret_access_key, None, soon, refuse, "test"
     )
-    store._pages._credentials._expiry_time = SystemClock().now() - timedelta(seconds=1)
+    store._pages._routes._credentials._expiry_time = SystemClock().now() - timedelta(seconds=1)
     with pytest.raises(CredentialsError, match="AssumeRole was refused"):
         keys(store)
 

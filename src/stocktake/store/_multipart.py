@@ -20,7 +20,7 @@ from stocktake.store._calls import S3Calls
 from stocktake.store._checksums import Buffer, crc64nvme, encode_crc64nvme
 from stocktake.store._heads import head_of
 from stocktake.store._port import CompleteOptions, ObjectHead, PutOptions
-from stocktake.store._write import integrity, look, plain_body, write_parameters
+from stocktake.store._write import integrity, look, write_parameters
 
 
 def begin_upload(calls: S3Calls, call: Call, options: PutOptions) -> S3Upload:
@@ -72,7 +72,7 @@ class S3Upload:
             self._calls.meter.send(len(body))
             return etag
 
-        parameters = self._scope | {"PartNumber": number, "Body": plain_body(body)}
+        parameters = self._scope | {"PartNumber": number, "Body": body}
         parameters |= integrity(body, checksum)
         return self._calls.retried(call, parameters, read)
 

@@ -38,21 +38,26 @@ def open_store(
     # the S3 client takes 0.3 s to import: commands that never talk to a store do not pay for it
     from stocktake.store._calls import S3Calls
     from stocktake.store._client import make_client
-    from stocktake.store._page_http import HttpLimits, PageHttp
+    from stocktake.store._http import Http, HttpLimits
+    from stocktake.store._object_requests import ObjectRequests
     from stocktake.store._page_requests import PageRequests
+    from stocktake.store._routes import Routes
     from stocktake.store._s3 import S3Store
 
     meter = meter or Meter()
     retrier = Retrier(options.retry, clock or SystemClock(), dice, meter)
     opened = make_client(options, meter)
-    calls = S3Calls(opened.client, options, retrier, meter)
     limits = HttpLimits(
         options.connect_timeout_s,
         options.read_timeout_s,
         max(options.concurrency, _IDLE_CONNECTIONS),
         opened.ca_bundle,
     )
-    return S3Store(calls, PageRequests(calls, opened.credentials, PageHttp(limits)))
+    http = Http(limits)
+    routes = Routes(opened.client, opened.credentials)
+    objects = ObjectRequests(routes, http, meter)
+    calls = S3Calls(opened.client, options, retrier, meter, objects)
+    return S3Store(calls, PageRequests(calls, routes, http))
 
 
 def open_session(options: S3StoreOptions) -> tuple[Any, str | None]:

@@ -8,9 +8,10 @@ from typing import Any
 from stocktake.errors import PreconditionFailedError, StoreError, UsageError
 from stocktake.store._answers import Call, odd_answer_error, silence_error
 from stocktake.store._body import OpenedRange, ResumingBody
-from stocktake.store._calls import TRANSPORT_ERRORS, S3Calls, transport_error
+from stocktake.store._calls import S3Calls
 from stocktake.store._heads import content_range, head_of
 from stocktake.store._port import ByteRange
+from stocktake.store._refusals import TRANSPORT_ERRORS, transport_error
 
 
 @dataclass(frozen=True, slots=True)

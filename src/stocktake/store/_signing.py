@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for requests without a body, with the signing key kept for its day.
+"""AWS Signature Version 4 of headers and bodies, with the signing key kept for its day.
 
 Source: "Authenticating Requests: Using the Authorization Header" of the S3 API reference. The
 strict server of the tests checks signatures by an implementation of its own.
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-_EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+UNSIGNED = "UNSIGNED-PAYLOAD"
+"""Instead of a body's SHA-256: the signature then says nothing about the body."""
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
@@ -33,15 +35,28 @@ class _Key:
     value: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Signable:
+    """What a signature covers beside headers: method, path and query as sent, the body's SHA-256.
+
+    The query is as `canonical_query` makes it.
+    """
+
+    method: str
+    path: str
+    query: str
+    sha256: str = EMPTY_SHA256
+
+
 class Signer:
-    """Signs GET requests. Safe to share between threads."""
+    """Signs requests. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._key: _Key | None = None
 
     def headers(
         self,
-        target: tuple[str, str],
+        request: Signable,
         headers: Mapping[str, str],
         identity: tuple[str, str, str | None],
         scope: SigningScope,
@@ -50,7 +65,7 @@ class Signer:
         """The headers to send: those given and those that the signature needs.
 
         Args:
-            target: Path and query as they are sent; the query as `canonical_query` makes it.
+            request: What is sent.
             headers: Names in lower case, with `host`; all of them are signed.
             identity: Access key, secret and session token.
             scope: Where the signature is to hold.
@@ -58,14 +73,16 @@ class Signer:
         """
         access_key, secret, token = identity
         stamp = f"{now:%Y%m%dT%H%M%SZ}"
-        signed = {**headers, "x-amz-content-sha256": _EMPTY_SHA256, "x-amz-date": stamp}
+        signed = {**headers, "x-amz-content-sha256": request.sha256, "x-amz-date": stamp}
         if token:
             signed["x-amz-security-token"] = token
         names = sorted(signed)
         listed = ";".join(names)
         lines = "".join(f"{name}:{signed[name]}\n" for name in names)
-        path, query = target
-        canonical = f"GET\n{path}\n{query}\n{lines}\n{listed}\n{_EMPTY_SHA256}"
+        canonical = (
+            f"{request.method}\n{request.path}\n{request.query}\n"
+            f"{lines}\n{listed}\n{request.sha256}"
+        )
         day = stamp[:8]
         place = f"{day}/{scope.region}/{scope.service}/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()

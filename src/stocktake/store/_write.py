@@ -38,18 +38,13 @@ def put_object(calls: S3Calls, call: Call, body: Buffer, options: PutOptions) ->
     conditional = options.if_absent or options.if_match is not None
     token = secrets.token_hex(16) if conditional else None
     parameters = write_parameters(call, options, token) | calls.payer
-    parameters |= {"Body": plain_body(body)} | integrity(body, options.crc64nvme)
+    parameters |= {"Body": body} | integrity(body, options.crc64nvme)
     if options.if_absent:
         parameters["IfNoneMatch"] = "*"
     attempt = _Attempt(calls, call, parameters, len(body), token)
     if options.if_match is None:
         return calls.retrier.run(attempt)
     return _put_if_match(calls, attempt, options.if_match)
-
-
-def plain_body(body: Buffer) -> bytes | bytearray:
-    """What botocore takes: it knows no views."""
-    return bytes(body) if isinstance(body, memoryview) else body
 
 
 def integrity(body: Buffer, crc64nvme: str | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ import threading
 import pytest
 from botocore import exceptions as aws
 
-from stocktake.store._page_http import HttpLimits, Origin, PageHttp
+from stocktake.store._http import Http, HttpLimits, HttpRequest, Origin
 
 HEADERS = {"host": "here", "x-one": "1"}
 BODY = bytes(range(256)) * 20_000  # 5 MB: more than the first buffer
@@ -94,9 +94,9 @@ def talk():
 
     def begin(*answers, context=None, bundle="", read_timeout_s=5.0, idle_max=4):
         script = Script(*answers, context=context)
-        http = PageHttp(HttpLimits(2.0, read_timeout_s, idle_max, bundle))
+        http = Http(HttpLimits(2.0, read_timeout_s, idle_max, bundle))
         opened.extend((http, script))
-        return script, lambda: http.get(script.origin, "/b?x=%20", HEADERS)
+        return script, lambda: http.send(HttpRequest(script.origin, "/b?x=%20", HEADERS))
 
     yield begin
     for each in opened:
@@ -194,10 +194,10 @@ def test_silence_is_a_time_out(talk):
 
 
 def test_a_name_that_does_not_exist_and_a_closed_port_are_told_as_such():
-    http = PageHttp(HttpLimits(2.0, 2.0, 4, ""))
+    http = Http(HttpLimits(2.0, 2.0, 4, ""))
     for name, port in (("127.0.0.1", 9), ("nowhere.invalid", 80)):
         with pytest.raises(aws.EndpointConnectionError, match=name):
-            http.get(Origin("http", name, port, name), "/", HEADERS)
+            http.send(HttpRequest(Origin("http", name, port, name), "/", HEADERS))
 
 
 # --- certificates --------------------------------------------------------------------------------
