@@ -18,7 +18,8 @@ import re
 from typing import TYPE_CHECKING
 
 from stocktake.errors import KeyNotAllowedError
-from stocktake.ship._kinds import extension_of, stem_of
+from stocktake.ship._kinds import extension_of
+from stocktake.unpack import archive_stem
 
 if TYPE_CHECKING:
     from stocktake.ship._settings import ShipSettings
@@ -67,7 +68,7 @@ def member_key(
     folder, slash, name = escape_path(archive_path).rpartition("/")
     parts = [folder] if slash else []
     if settings.nested_folder:
-        parts.append(name if settings.on_collision == "suffix" else stem_of(name))
+        parts.append(name if settings.on_collision == "suffix" else archive_stem(name))
     member = escape_path(os.fsencode(member_path))
     parts.append(_as_table(settings, member) if is_table else member)
     return _checked(settings, "/".join(parts), archive_path + b"!" + os.fsencode(member_path))

@@ -5,46 +5,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from stocktake.convert import table_kind
 from stocktake.ship._records import SourceKind
+from stocktake.unpack import is_archive_name
 
 if TYPE_CHECKING:
     from stocktake.ship._settings import ShipSettings
 
-_TABLES = frozenset({".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".xml"})
-_ARCHIVES = (
-    *(".tar" + packed for packed in (".gz", ".bz2", ".xz", ".zst", ".lzma", ".z")),
-    *(".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".zip", ".tar", ".7z", ".rar"),
-    *(".gz", ".bz2", ".xz", ".zst"),
-)
-
 
 def kind_of(settings: ShipSettings, path: bytes, size_bytes: int) -> SourceKind:
     """Archive, table or plain. A name that says archive is believed: the content is checked."""
-    name = os.fsdecode(path).rpartition("/")[2]
-    if is_archive(name):
+    name = os.fsdecode(path.rpartition(b"/")[2])
+    if is_archive_name(name):
         return SourceKind.ARCHIVE
-    if settings.convert_tables and is_table(name):
+    if settings.convert_tables and table_kind(name) is not None:
         return SourceKind.TABLE
     return SourceKind.PLAIN
-
-
-def is_archive(name: str) -> bool:
-    """Whether the name is one of an archive."""
-    return name.lower().endswith(_ARCHIVES)
-
-
-def is_table(name: str) -> bool:
-    """Whether the name is one of a data file that becomes Parquet."""
-    return extension_of(name).lower() in _TABLES
-
-
-def stem_of(name: str) -> str:
-    """An archive's name without what makes it one: `x.tar.gz` is `x`."""
-    low = name.lower()
-    for suffix in _ARCHIVES:
-        if low.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def extension_of(name: str) -> str:
