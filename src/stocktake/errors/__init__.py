@@ -91,6 +91,7 @@
     │   ├── ForeignWriterError          another shipper writes the same key
     │   ├── UploadMismatchError         the store does not hold what was sent
     │   ├── LedgerError                 the ledger is damaged or from a newer version
+    │   ├── SegmentError                a manifest's segment is damaged or from a newer version
     │   └── WorkerDiedError             a worker process ended in the middle of a file
     ├── ServerStartError                a local demo or test server does not come up
     └── InterruptedRunError             stopped by the user; everything finished is kept
@@ -173,6 +174,7 @@ from stocktake.errors._ship import (
     KeyNotAllowedError,
     LedgerError,
     NotAnArchiveError,
+    SegmentError,
     ShipError,
     ShipRunningError,
     ShipSettingError,
@@ -276,6 +278,7 @@ __all__ = [
     "ReportNotFoundError",
     "ReportNotReadyError",
     "ReportWriteError",
+    "SegmentError",
     "ServerStartError",
     "ShipError",
     "ShipRunningError",

@@ -182,6 +182,13 @@ class LedgerError(ShipError):
     default_hint = "stocktake ship rebuild makes it anew from the bucket"
 
 
+class SegmentError(ShipError):
+    """A segment of an upload manifest is damaged, or was written by a newer stocktake."""
+
+    code = "manifest-segment"
+    default_hint = "upgrade stocktake; if it is damaged, put the object's last good version back"
+
+
 class WorkerDiedError(ShipError):
     """A worker process ended in the middle of a file."""
 

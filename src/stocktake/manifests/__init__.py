@@ -5,5 +5,15 @@ Never: a request to find out what a manifest already says, a segment written twi
 """
 
 from stocktake.manifests._record import UploadRecord
+from stocktake.manifests._record_json import record_from_json, record_to_json
+from stocktake.manifests._segment import Segment
+from stocktake.manifests._segment_log import SegmentLog, manifest_prefix
 
-__all__ = ["UploadRecord"]
+__all__ = [
+    "Segment",
+    "SegmentLog",
+    "UploadRecord",
+    "manifest_prefix",
+    "record_from_json",
+    "record_to_json",
+]
