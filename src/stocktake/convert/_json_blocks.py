@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from stocktake.convert._json_scan import SPACE, Structure, is_simple, scan
+from stocktake.convert._json_scan import (
+    SPACE,
+    Structure,
+    objects_in_lines,
+    objects_of,
+    scan,
+)
 from stocktake.convert._json_text import JsonText
 from stocktake.convert._plan import ConvertOptions
 from stocktake.errors import BadDocumentError, ConvertLimitError
@@ -26,19 +32,38 @@ class Block:
         separator: What stands between them: a comma, or a newline (lines may be empty then).
         row: Elements before it.
         line: Line number of its first byte.
-        structure: Where its elements are.
+        known: Where its elements are, if it was looked for.
     """
 
     text: bytes
     separator: bytes
     row: int
     line: int
-    structure: Structure
+    known: Structure | None = None
 
     @cached_property
-    def simple(self) -> bool:
-        """True if it is objects and separators and nothing else, as far as brackets show."""
-        return is_simple(self.text, self.structure, self.separator)
+    def structure(self) -> Structure:
+        """Where its elements are."""
+        return scan(self.text, self.separator) if self.known is None else self.known
+
+    @cached_property
+    def objects(self) -> int | None:
+        """How many objects it is; None: there is something else, as far as brackets show."""
+        if self.separator == b"\n":
+            count = objects_in_lines(self.text)
+            if count is not None:
+                return count
+        return objects_of(self.text, self.structure, self.separator)
+
+    def check_depth(self) -> None:
+        """Refuse what is nested too deeply for parsers that recurse.
+
+        Raises:
+            ConvertLimitError: With row and line.
+        """
+        if self.structure.depth > LEVELS_MAX:
+            for number, (at, piece) in enumerate(self.pieces()):
+                _check_depth(scan(piece), self.row + number, self.place(at))
 
     def pieces(self) -> Iterator[tuple[int, bytes]]:
         """Where each element begins, and its text; in lines mode without empty lines."""
@@ -126,13 +151,11 @@ def line_blocks(text: JsonText, options: ConvertOptions) -> Iterator[Block]:
             wanted_bytes = max(wanted_bytes, 2 * waiting)
             continue
         body = text.window[text.at : cut]
-        block = Block(body, b"\n", row, text.line, scan(body, b"\n"))
-        if block.structure.depth > LEVELS_MAX:
-            _check_lines_depth(block)
+        block = Block(body, b"\n", row, text.line)
         text.at = min(cut + 1, len(text.window))
         if body.strip(SPACE):
             yield block
-            row += len(block.structure.opens) if block.simple else _count(block)
+            row += block.objects or _count(block)
         if has_ended:
             return
         wanted_bytes = BLOCK_BYTES
@@ -149,11 +172,6 @@ def _check_depth(structure: Structure, row: int, line: int) -> None:
             row=row,
             line=line,
         )
-
-
-def _check_lines_depth(block: Block) -> None:
-    for number, (at, piece) in enumerate(block.pieces()):
-        _check_depth(scan(piece), block.row + number, block.place(at))
 
 
 def _check_length(window: bytes, options: ConvertOptions, row: int, line: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
@@ -16,10 +17,15 @@ from stocktake.convert._json_shape import FORM, JSON_FORM, holds_json, holds_typ
 from stocktake.convert._json_values import ValueRefusedError, decode, encode
 from stocktake.errors import BadDocumentError, ConvertLimitError, StocktakeError, TextEncodingError
 
-_LONG_NUMBER = re.compile(rb"[0-9.]{16}|[eE][+-]?[0-9]{3}")
-_LONG_NUMBERS = re.compile(
-    rb"(?<=[\[:,\s])-?[0-9](?:[0-9.]{15,}[0-9eE+-]*|[0-9.]*[eE][+-]?[0-9]{3,})"
-)
+_EXPONENTS = re.compile(rb"(?<=[\[:,\s])-?[0-9][0-9.]*[eE][+-]?[0-9]{3,}")
+_NUMBER = re.compile(rb"-?[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
+_BEFORE_NUMBERS = frozenset(b"[:, \t\r\n")
+_MINUS, _NEWLINE = b"-\n"
+_LONG = 16
+_DIGIT = ord("0")
+_AS_DIGITS = bytes(
+    _DIGIT if byte in b"0123456789." else byte if byte in b"eE+-" else 32 for byte in range(256)
+).translate(bytes.maketrans(b"E", b"e"))
 _NOT_FINITE = re.compile(rb"[:,\[]\s*-?(?:NaN|Inf)")
 _EXACT_IN_DOUBLE = float(2**53)
 CELLS_MAX = 4_000_000
@@ -51,9 +57,8 @@ def parse_fast(block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
     the schema's, a fraction for an integer, half of a surrogate pair. It would accept NaN, round
     long numbers and take bytes that are no UTF-8, so none of these may reach it.
     """
-    if not block.simple or not _is_text(block.text):
-        return None
-    if len(block.structure.opens) * leaves(schema) > CELLS_MAX:
+    rows = block.objects
+    if rows is None or rows * leaves(schema) > CELLS_MAX or not _is_utf8(block.text):
         return None
     has_doubles = any(holds_type(field.type, pa.float64()) for field in schema)
     numbers_are_small = True
@@ -62,13 +67,13 @@ def parse_fast(block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
         if verdict is None:
             return None
         numbers_are_small = verdict
-    text = bytearray(block.text)
-    for at in block.structure.separators.tolist():
-        text[at] = 10
+    text = block.text
+    if block.separator == b",":
+        text = _as_lines(block)
     try:
         table = pj.read_json(
             pa.BufferReader(text),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 64),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block.text) + 64),
             parse_options=pj.ParseOptions(
                 explicit_schema=schema,
                 newlines_in_values=True,
@@ -77,7 +82,7 @@ def parse_fast(block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    if table.num_rows != len(block.structure.opens) or table.schema.names != schema.names:
+    if table.num_rows != rows or table.schema.names != schema.names:
         return None
     (batch,) = table.combine_chunks().to_batches()
     if not numbers_are_small and not all(_doubles_are_small(column) for column in batch.columns):
@@ -85,22 +90,27 @@ def parse_fast(block: Block, schema: pa.Schema) -> pa.RecordBatch | None:
     return batch
 
 
-def _is_text(text: bytes) -> bool:
+def _as_lines(block: Block) -> pa.Buffer:
+    text = np.frombuffer(block.text, dtype=np.uint8).copy()
+    text[block.structure.separators] = _NEWLINE
+    return pa.py_buffer(text)
+
+
+def _is_utf8(text: bytes) -> bool:
     if not text.isascii():
         try:
             text.decode()
         except UnicodeDecodeError:
             return False
-    return not ((b"NaN" in text or b"Inf" in text) and _NOT_FINITE.search(text))
+    return True
 
 
 def _numbers(text: bytes) -> bool | None:
-    """None: a fraction that no double is. False: a whole number that no double is."""
+    """None: a fraction that no double is, or no number. False: a whole number that none is."""
+    if (b"NaN" in text or b"Inf" in text) and _NOT_FINITE.search(text):
+        return None
     are_small = True
-    if not _LONG_NUMBER.search(text):
-        return True
-    for found in _LONG_NUMBERS.finditer(text):
-        token = found.group()
+    for token in _long_numbers(text):
         try:
             number = float(token)
         except ValueError:
@@ -112,6 +122,24 @@ def _numbers(text: bytes) -> bool | None:
         elif number in (float("inf"), float("-inf")) or _differ(number, token):
             return None
     return are_small
+
+
+def _long_numbers(text: bytes) -> Iterator[bytes]:
+    """Numbers of so many digits or so large an exponent that a double may not be them."""
+    digits = text.translate(_AS_DIGITS)
+    if b"0" * _LONG in digits:
+        is_digit = np.frombuffer(digits, dtype=np.uint8) == _DIGIT
+        turns = np.flatnonzero(is_digit[1:] != is_digit[:-1]) + 1
+        begins = turns[is_digit[turns]]
+        ends = np.append(turns[~is_digit[turns]], len(text))[: len(begins) + 1]
+        if is_digit[0]:
+            ends = ends[1:]
+        for begin in begins[ends[: len(begins)] - begins >= _LONG].tolist():
+            at = begin - 1 if text[begin - 1] == _MINUS else begin
+            if text[at - 1] in _BEFORE_NUMBERS and (found := _NUMBER.match(text, at)):
+                yield found.group()
+    if b"0e" in digits and any(long in digits for long in (b"e000", b"e-000", b"e+000")):
+        yield from _EXPONENTS.findall(text)
 
 
 def _differ(number: float, token: bytes) -> bool:
@@ -140,6 +168,7 @@ def values_of(block: Block) -> Iterator[tuple[int, Any]]:
     Raises:
         BadDocumentError: With row and line.
     """
+    block.check_depth()
     row = block.row
     for at, piece in block.pieces():
         row += 1

@@ -2,8 +2,7 @@
 
 Only quotes, brackets and separators are looked at, by NumPy, so that a piece of a huge array can be
 cut off wherever an element ends, and so that nesting is known before any parser recurses. What is
-between the brackets is left to the parsers: `simple` means no more than "objects, and nothing but
-separators between them".
+between the brackets is left to the parsers.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ _Positions = npt.NDArray[np.int64]
 
 _QUOTE, _OPEN_OBJECT, _OPEN_LIST, _CLOSE_OBJECT, _CLOSE_LIST, _SEPARATOR = range(1, 7)
 _DELTA = np.array([0, 0, 1, 1, -1, -1, 0], dtype=np.int8)
+_NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 SPACE = b" \t\r\n"
 
 
@@ -63,7 +63,7 @@ def scan(text: bytes, separator: bytes = b",") -> Structure:
     if b"\\" in text:
         text = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
     classes = np.frombuffer(text.translate(_TABLES[separator]), dtype=np.uint8)
-    positions = np.flatnonzero(classes)
+    positions = np.flatnonzero(classes != 0)
     kinds = classes[positions]
     quotes = kinds == _QUOTE
     inside = np.bitwise_xor.accumulate(quotes.view(np.uint8)) if len(quotes) else quotes
@@ -89,30 +89,42 @@ def scan(text: bytes, separator: bytes = b",") -> Structure:
     )
 
 
-def is_simple(text: bytes, structure: Structure, separator: bytes = b",") -> bool:
-    """True if the text is objects with one separator between any two, and nothing else.
+def objects_of(text: bytes, structure: Structure, separator: bytes = b",") -> int | None:
+    """How many objects the text is, if it is objects with one separator between any two.
 
-    Lines may be empty. The parser of `pyarrow` must see no other text: it crashes the process at a
-    `null` between two objects.
+    Other values may hide between them; they make a parser count more values than this. None if it
+    is something else as far as brackets show. Lines may be empty.
     """
-    opens, closes = structure.opens, structure.closes
-    if structure.lists or len(opens) != len(closes) or not len(opens):
-        return False
-    if text[: int(opens[0])].strip(SPACE) or text[int(closes[-1]) + 1 :].strip(SPACE):
-        return False
-    lines = separator == b"\n"
-    if lines:
-        if len(structure.separators) != text.count(b"\n"):
-            return False
-    elif len(structure.separators) != len(opens) - 1:
-        return False
-    befores, afters = closes[:-1] + 1, opens[1:]
-    if bool(np.all(afters - befores == 1)):
-        bytes_between = np.frombuffer(text, dtype=np.uint8)[befores]
-        return bool(np.all(bytes_between == separator[0]))
-    wanted = b"" if lines else separator
-    for before, after in zip(befores.tolist(), afters.tolist(), strict=True):
-        gap = text[before:after]
-        if gap.strip(SPACE) != wanted or (lines and b"\n" not in gap):
-            return False
-    return True
+    opens, separators = structure.opens, structure.separators
+    if structure.lists or not len(opens) or len(opens) != len(structure.closes):
+        return None
+    if text[: int(opens[0])].strip(SPACE):
+        return None
+    if separator == b"\n":
+        if len(separators) != text.count(b"\n"):
+            return None
+        owners = np.searchsorted(separators, opens)
+        return len(opens) if bool(np.all(owners[1:] > owners[:-1])) else None
+    if len(separators) != len(opens) - 1:
+        return None
+    between = (opens[:-1] < separators) & (separators < opens[1:])
+    return len(opens) if bool(np.all(between)) else None
+
+
+def objects_in_lines(text: bytes) -> int | None:
+    """The same for lines that each begin with a brace and end with one, found without a scan.
+
+    A newline between two such braces is no place inside a value: there would be a comma.
+    """
+    if text[:1] != b"{" or not text.endswith((b"}", b"}\r")):
+        return None
+    codes = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(codes == _NEWLINE)
+    before = codes[ends - 1]
+    if text.endswith(b"\r"):
+        if not bool(np.all(before == _RETURN)):
+            return None
+        before = codes[ends - 2]
+    if not bool(np.all(before == _CLOSE) and np.all(codes[ends + 1] == _OPEN)):
+        return None
+    return len(ends) + 1
