@@ -13,7 +13,7 @@ from stocktake.errors import (
     UploadMismatchError,
 )
 from stocktake.ship._part_sizes import parts_at_once
-from stocktake.ship._patience import once
+from stocktake.ship._patience import is_outage, once
 from stocktake.ship._records import (
     ObjectResult,
     UploadCompleting,
@@ -32,6 +32,7 @@ from stocktake.store import (
     combine_crc64nvme,
     crc64nvme,
     encode_crc64nvme,
+    uploads_of,
 )
 
 
@@ -56,6 +57,8 @@ class PartUpload:
         self._sent: list[SentPart] = []
         self._seen_etag: str | None = None
         self._upload: MultipartUpload | None = None
+        self._open_before: set[str] | None = None
+        self._intended = False
 
     def open(self) -> None:
         """Begin it: the intent is on disk before, its id before the first part.
@@ -65,7 +68,9 @@ class PartUpload:
         """
         line, target = self._uploader, self._target
         self._seen_etag = line.settler.settle(target, None).etag
+        self._open_before = self._open_ids()
         line.recorder.record(UploadIntended(target.object_id))
+        self._intended = True
         faults.reached("ship.intended")
         options = PutOptions(
             content_type=target.content_type,
@@ -76,9 +81,48 @@ class PartUpload:
             lambda: line.store.begin_upload(line.bucket, target.key, options)
         )
         faults.reached("ship.upload-created")
+        self._end_strays()  # before the id is on disk: until then a restart looks for all of them
         opened = UploadOpened(target.object_id, self._upload.upload_id, self._part_size_bytes)
         line.recorder.record(opened)
         faults.reached("ship.upload-recorded")
+
+    def _open_ids(self) -> set[str] | None:
+        """Uploads to this key that are open now, whoever began them; None if nobody can tell."""
+        line = self._uploader
+        if not line.profile.lists_uploads:
+            return None
+        call = once if line.patience.stopped else line.patience.call
+        try:
+            found = call(lambda: uploads_of(line.store, line.bucket, self._target.key))
+        except StoreError as error:
+            if is_outage(error):
+                raise
+            return None
+        return {one.upload_id for one in found}
+
+    def _end_strays(self) -> bool:
+        """Abort what Create made when its answer was lost and it was asked again.
+
+        Those are the uploads to this key that were not there before the intent, and are not the
+        one that was told. Returns whether it is known that there are none left.
+        """
+        now = self._open_ids() if self._open_before is not None else None
+        if now is None or self._open_before is None:
+            return False
+        told = {self._upload.upload_id} if self._upload is not None else set()
+        gone = True
+        for stray in sorted(now - self._open_before - told):
+            gone = self._aborts(stray) and gone
+        return gone
+
+    def _aborts(self, upload_id: str) -> bool:
+        """Abort one if the store allows it; an upload that is refused to be ended stays."""
+        try:
+            return self._abort(upload_id)
+        except StoreError as error:
+            if is_outage(error):
+                raise
+            return False
 
     def send(self, body: bytes) -> None:
         """Send the next part; waits while enough are on their way. Raises what earlier ones did."""
@@ -196,21 +240,23 @@ class PartUpload:
             if not part.cancelled():
                 part.exception()
         self._under_way.clear()
-        line = self._uploader
-        if self._upload is None:
-            return  # the intent stays: whether the store has an upload is not known
+        if not self._intended:
+            return
         try:
-            gone = self._drop_parts()
+            gone = self._end_strays() if self._upload is None else self._drop_parts()
         except StoreError:
             return
         if gone:
-            line.recorder.record(UploadDropped(self._target.object_id))
+            self._uploader.recorder.record(UploadDropped(self._target.object_id))
 
     def _drop_parts(self) -> bool:
-        line, upload = self._uploader, self._upload
-        assert upload is not None
+        assert self._upload is not None
+        return self._abort(self._upload.upload_id)
+
+    def _abort(self, upload_id: str) -> bool:
+        line = self._uploader
         call = once if line.patience.stopped else line.patience.call
-        return abort_until_gone(line.store, line.bucket, self._target.key, upload.upload_id, call)
+        return abort_until_gone(line.store, line.bucket, self._target.key, upload_id, call)
 
 
 def combine_crc(so_far: int, part: SentPart) -> int:
