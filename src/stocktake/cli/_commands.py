@@ -28,6 +28,7 @@ _TAKE = "Take stock"
 _LOOK = "Look around"
 _COMPARE = "Compare and query"
 _FEED = "Load what is new"
+_SHIP = "Ship and convert"
 _KEEP = "Keep house"
 _TRY = "Try it"
 
@@ -46,6 +47,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("plan", "_plan", "Recommend how to find new objects", _FEED),
     Entry("ingest", "_ingest", "Load each new object version once", _FEED, group=True),
     Entry("events", "_events", "Take events from a queue or a webhook", _FEED, group=True),
+    Entry("ship", "_ship", "Put what arrives in a folder into a bucket", _SHIP, group=True),
     Entry("snapshots", "_snapshots", "List, pin, delete and thin out snapshots", _KEEP, group=True),
     Entry("catalog", "_publish", "Publish, compact and upgrade the catalog", _KEEP, group=True),
     Entry("version", "_version", "Print the version and what it runs on", _KEEP),

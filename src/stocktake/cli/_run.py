@@ -54,6 +54,11 @@ class Run:
         other._stores = self._stores
         return other
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The common settings that this command line names."""
+        return self._options
+
     def close(self) -> None:
         """Give back the connections of every store that was opened, also by `with_options`."""
         while self._stores:

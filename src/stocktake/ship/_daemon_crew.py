@@ -1,0 +1,133 @@
+"""The daemon's worker processes: kept up, given tasks, listened to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from stocktake.ship._daemon_context import ShipContext
+from stocktake.ship._events import EventKind
+from stocktake.ship._process import WorkerOrders, WorkerProcess, death_text
+from stocktake.ship._schedule import Task, TaskKind
+
+RESPAWN_S = 0.2
+RESPAWN_S_MAX = 30.0
+
+
+class Crew:
+    """Up to `wanted` workers. Used by the daemon's thread only, but for `heard`."""
+
+    def __init__(self, context: ShipContext, wanted: int) -> None:
+        self._context = context
+        self._wanted = wanted
+        self._orders: WorkerOrders | None = None
+        self._workers: dict[int, WorkerProcess] = {}
+        self._numbers = 0
+        self._deaths_in_a_row = 0
+        self._again_s = 0.0
+
+    @property
+    def wanted(self) -> int:
+        """Workers that are wanted."""
+        return self._wanted
+
+    @property
+    def workers(self) -> list[WorkerProcess]:
+        """Those that are up."""
+        return list(self._workers.values())
+
+    @property
+    def busy(self) -> Counter[TaskKind]:
+        """Tasks under way, by kind."""
+        return Counter(w.task.kind for w in self._workers.values() if w.task is not None)
+
+    @property
+    def free(self) -> list[WorkerProcess]:
+        """Those that can take a task."""
+        return [worker for worker in self._workers.values() if worker.is_free]
+
+    def begin(self, first: Mapping[str, Any], threads: int) -> None:
+        """Say what workers are started with. Those of other orders are replaced when free."""
+        ledger = self._context.ledger
+        self._orders = WorkerOrders(first, ledger, ledger.lock_fd, threads)
+
+    def replace_all(self, wanted: int) -> None:
+        """After new orders: every worker makes place for a new one when its task has ended."""
+        self._wanted = wanted
+        for worker in self._workers.values():
+            if worker.task is None:
+                worker.retire()
+            else:
+                worker.is_retired = True
+
+    def fill(self) -> None:
+        """Start workers that are missing, unless too many died just now."""
+        if self._orders is None or self._context.clock.monotonic_s() < self._again_s:
+            return
+        while len(self._workers) < self._wanted:
+            self._numbers += 1
+            worker = WorkerProcess(self._numbers, self._orders, self)
+            self._workers[worker.number] = worker
+        self._context.figures.put("workers", len(self._workers))
+
+    def due_s(self) -> float | None:
+        """Seconds until the next worker may be started; None: all are up."""
+        if self._orders is None or len(self._workers) >= self._wanted:
+            return None
+        return max(0.0, self._again_s - self._context.clock.monotonic_s())
+
+    def heard(self, worker: WorkerProcess, name: str, args: list[Any]) -> None:
+        """A worker said something: progress is noted down, the rest is the daemon's thread's."""
+        if name == "progress":
+            self._context.figures.moved(*args)
+        else:
+            self._context.inbox.put((name, worker, *args))
+
+    def finished(self, worker: WorkerProcess) -> Task | None:
+        """Its task is over, or it has just come up."""
+        task, worker.task, worker.is_ready = worker.task, None, True
+        if task is not None:
+            self._deaths_in_a_row = 0
+        if worker.is_retired:
+            worker.retire()
+        return task
+
+    def died(self, worker: WorkerProcess, code: int) -> Task | None:
+        """It is gone; returns the task that it was at."""
+        task, worker.task = worker.task, None
+        del self._workers[worker.number]
+        self._context.figures.put("workers", len(self._workers))
+        if worker.is_retired and task is None:
+            return None
+        self._deaths_in_a_row += 1
+        wait_s = min(RESPAWN_S_MAX, RESPAWN_S * 2.0 ** min(self._deaths_in_a_row - 1, 20))
+        self._again_s = self._context.clock.monotonic_s() + wait_s
+        self._context.figures.count("died")
+        self._context.tell(
+            EventKind.WORKER,
+            None,
+            None,
+            worker=worker.number,
+            pid=worker.pid,
+            ended=death_text(code),
+            task=None if task is None else task.kind.value,
+        )
+        return task
+
+    def stop_tasks(self) -> None:
+        """Ask every worker to end its task soon."""
+        for worker in self._workers.values():
+            if worker.task is not None:
+                worker.stop_task()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End all workers."""
+        self._wanted = 0
+        for worker in self._workers.values():
+            if at_once:
+                worker.kill()
+            worker.retire()
+        for worker in self._workers.values():
+            worker.wait(10.0)
+        self._workers.clear()
