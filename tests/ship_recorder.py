@@ -17,14 +17,17 @@ from stocktake.errors import KeyCollisionError, StocktakeError
 from stocktake.ship._folder import identity_of
 from stocktake.ship._keys import plain_key
 from stocktake.ship._kinds import kind_of
+from stocktake.ship._ledger import Ledger
 from stocktake.ship._ledger_rows import OpenUpload
 from stocktake.ship._records import (
     FileJob,
     ObjectJob,
     ObjectResult,
     ObjectState,
+    Outcome,
     PlannedObject,
     PlanSummary,
+    ReadySource,
     SourceJob,
     TaskEnd,
     UploadCompleting,
@@ -35,7 +38,7 @@ from stocktake.ship._records import (
 )
 from stocktake.ship._settings import ShipSettings
 from stocktake.ship._tasks import Tasks
-from stocktake.store import S3_UPLOADS, Store, UploadProfile
+from stocktake.store import S3_UPLOADS, ListQuery, Store, UploadProfile
 
 BUCKET = "landing"
 PREFIX = "in/"
@@ -287,3 +290,62 @@ def at(monkeypatch: Any, point: str, action: Callable[[], None], turn: int = 1) 
             action()
 
     monkeypatch.setattr(faults, "reached", reached)
+
+
+class LedgerDesk(Desk):
+    """The same over a real ledger, driven as the daemon drives it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.path = self.folder.parent / "state" / "ledger.db"
+        small_max = self.settings.small_max_bytes
+        self.ledger: Any = Ledger.open(self.path, clock=self.clock, small_max_bytes=small_max)
+
+    def arrive(self, *names: str) -> None:
+        ready = []
+        for name in names:
+            path = os.fsencode(name)
+            identity = identity_of((self.folder / name).stat())
+            kind = kind_of(self.settings, path, identity.size_bytes)
+            ready.append(ReadySource(path, identity, kind))
+        self.ledger.add_sources(ready)
+
+    def run(self) -> list[TaskEnd]:
+        """Everything that can be done now; the ends, in order."""
+        ends: list[TaskEnd] = []
+        settings = self.settings
+        for _ in range(1000):
+            jobs, refused = self.ledger.claim_files(
+                files_max=100,
+                bytes_max=64 << 20,
+                small_max_bytes=settings.small_max_bytes,
+                key_of=lambda path: plain_key(settings, path),
+            )
+            ends += refused
+            done = list(self.tasks.put_files(jobs))
+            job = self.ledger.claim_plan()
+            if job is not None:
+                done.append(self.tasks.plan(job))
+            shipping = self.ledger.claim_ship()
+            if shipping is not None:
+                done.append(self.tasks.ship(shipping))
+            for end in done:
+                if end.outcome is not Outcome.DONE:
+                    self.ledger.settle_task(end)
+            ends += done
+            if any(end.outcome is Outcome.STOPPED for end in done):
+                return ends
+            if not jobs and job is None and shipping is None:
+                return ends
+        raise AssertionError("it does not end")
+
+    def keys(self) -> list[str]:
+        page = self.store.list_page(ListQuery(BUCKET, PREFIX))
+        return [entry.key.removeprefix(PREFIX) for entry in page.objects]
+
+    def states(self) -> dict[str, str]:
+        return {os.fsdecode(row.path): str(row.state) for row in self.ledger.sources()}
+
+    def close(self) -> None:
+        self.tasks.close()
+        self.ledger.close()

@@ -22,8 +22,8 @@ from ship_recorder import BUCKET, NOW, Desk, MemoryLedger, open_uploads
 from stocktake.clock import FixedClock
 from stocktake.errors import PreconditionFailedError, StoreUnavailableError, ThrottledError
 from stocktake.ship._part_sizes import MIB
-from stocktake.ship._recover import recover_uploads
 from stocktake.ship._records import ObjectState, Outcome
+from stocktake.ship._recover import recover_uploads
 from stocktake.store import PutOptions
 from stocktake.testing import MemoryStore, _uploads
 
@@ -75,7 +75,7 @@ class Weather:
     def _first(self, action: Callable[[], Any]) -> None:
         try:
             action()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the second one tells
             return
 
     # the store

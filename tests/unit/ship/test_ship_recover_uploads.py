@@ -19,8 +19,8 @@ from stocktake.errors import (
     UnsupportedOperationError,
 )
 from stocktake.ship._part_sizes import MIB
-from stocktake.ship._recover import recover_uploads
 from stocktake.ship._records import ObjectState, Outcome, SourceJob
+from stocktake.ship._recover import recover_uploads
 from stocktake.testing import FaultStore, MemoryStore, Planned, _uploads
 
 BODY = random.Random(9).randbytes(2 * MIB + 5)
