@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -26,7 +27,15 @@ from stocktake.manifests._segment import (
     segment_lines,
     segment_name,
 )
-from stocktake.store import ListQuery, PutOptions, Store, crc64nvme, encode_crc64nvme, iter_listing
+from stocktake.store import (
+    ListedObject,
+    ListQuery,
+    PutOptions,
+    Store,
+    crc64nvme,
+    encode_crc64nvme,
+    iter_listing,
+)
 
 MERGE_AT = 16
 """So many small neighbours become one."""
@@ -73,17 +82,35 @@ class SegmentLog:
             self._appended = 0
         return key
 
+    def add_ship(self, ship_id: str) -> None:
+        """Say that a ledger of this name writes this manifest, before it has written anything.
+
+        Only so is it known afterwards, when ledger and segments are lost, whose its objects are.
+        """
+        body = json.dumps({"format": "stocktake-ship", "version": 1, "ship_id": ship_id}).encode()
+        key = f"{self._prefix}ship-{ship_id}.json"
+        self._store.put(self._bucket, key, body, PutOptions("application/json"))
+
+    def ship_ids(self) -> set[str]:
+        """The ledgers that have written this manifest, or were about to."""
+        ids = {one.ship_id for one in self.segments()}
+        for one in self._listed():
+            name = one.key.removeprefix(self._prefix)
+            if name.startswith("ship-") and name.endswith(".json"):
+                ids.add(name[len("ship-") : -len(".json")])
+        return ids
+
     def segments(self) -> list[Segment]:
         """Every segment, in order of its name: one request for a thousand."""
-        found: list[Segment] = []
+        parsed = (
+            parse_segment(self._prefix, one.key, one.size_bytes or 0, one.last_modified)
+            for one in self._listed()
+        )
+        return [one for one in parsed if one is not None]
+
+    def _listed(self) -> Iterator[ListedObject]:
         for page in iter_listing(self._store, ListQuery(self._bucket, self._prefix)):
-            for one in page.objects:
-                parsed = parse_segment(
-                    self._prefix, one.key, one.size_bytes or 0, one.last_modified
-                )
-                if parsed is not None:
-                    found.append(parsed)
-        return found
+            yield from page.objects
 
     def read(self) -> Iterator[UploadRecord]:
         """The last record of every key, newest first; one request per segment and thousand.

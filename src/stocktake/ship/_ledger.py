@@ -18,7 +18,7 @@ from stocktake.ship import _ledger_claims as claims
 from stocktake.ship import _ledger_objects as objects
 from stocktake.ship import _ledger_sources as sources
 from stocktake.ship._ledger_adopt import adopt
-from stocktake.ship._ledger_books import Books
+from stocktake.ship._ledger_books import DONE, Books
 from stocktake.ship._ledger_lock import lock_ledger
 from stocktake.ship._ledger_rows import SourceRow
 from stocktake.ship._ledger_schema import check_version, connect, migrate
@@ -248,6 +248,23 @@ class Ledger(_WritingLedger):
         remaining = iter(records)
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             self._write(lambda books, chunk=chunk: adopt(books, chunk, written=written))  # type: ignore[misc]
+
+    def known_etags(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """ETags of the completed objects of this ledger among these keys."""
+        with self._books() as books:
+            return {
+                key: holder.etag
+                for key in keys
+                for holder in books.holders(key)
+                if holder.state == DONE
+            }
+
+    def adopt_tokens(self, tokens: Sequence[str]) -> None:
+        """Objects with these tokens are ours, whatever they were made of."""
+        values = [(token,) for token in tokens]
+        self._write(
+            lambda books: books.db.executemany("INSERT OR IGNORE INTO tokens VALUES (?)", values)
+        )
 
     def continue_numbers(self, after: int) -> None:
         """Completed objects get numbers above this one: segments with those below exist."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from stocktake.manifests import UploadRecord
 from stocktake.ship import _ledger_rows as rows
-from stocktake.ship._ledger_books import COMPLETED, PENDING, RETRY, Books
+from stocktake.ship._ledger_books import COMPLETED, DONE, PENDING, RETRY, Books
 from stocktake.ship._ledger_claims import drop_replaced
 from stocktake.ship._ledger_schema import KIND_CODES, RETIRED, SMALL_PLAIN
 from stocktake.ship._records import Identity, SourceKind
@@ -26,6 +26,8 @@ def adopt(
     plan confirms is not uploaded again. Without one the object is ours and will be replaced.
     """
     for record, identity in records:
+        if _is_known(books, record):
+            continue
         path = path_of(record)
         kind = kind_of_record(record)
         source = _source(books, record, path, kind, identity)
@@ -42,6 +44,19 @@ def adopt(
             )
         books.take("objects")
         books.take("bytes", record.size_bytes)
+
+
+def _is_known(books: Books, record: UploadRecord) -> bool:
+    """Whether it was adopted before, is this ledger's own, or something newer is there."""
+    if books.one("SELECT 1 FROM tokens WHERE token = ?", record.token) is not None:
+        return True
+    if books.tokens.made(record.token, int(books.meta("next_id"))):
+        return True
+    uploaded_s = int(record.uploaded_at.timestamp())
+    return any(
+        holder.state == DONE and holder.since_s >= uploaded_s
+        for holder in books.holders(record.s3_key)
+    )
 
 
 def path_of(record: UploadRecord) -> bytes:

@@ -25,6 +25,7 @@ class Holder:
     state: int
     ordinal: int
     etag: str | None
+    since_s: int
     inline: bool
 
 
@@ -182,7 +183,9 @@ class Books:
         if source is None or self.object_key(row, source) != key:
             return None
         etag = etag_of(row)
-        return Holder(holder_id, source, row["state"], row["ordinal"], etag, inline=False)
+        return Holder(
+            holder_id, source, row["state"], row["ordinal"], etag, row["since_s"], inline=False
+        )
 
     def _inline_holder(self, source: sqlite3.Row) -> Holder:
         done = is_inline_done(source)
@@ -190,7 +193,7 @@ class Books:
         if done and source["objects"] == 2:
             state = SUPERSEDED
         etag = etag_of(source) if done else None
-        return Holder(source["source_id"], source, state, 0, etag, inline=True)
+        return Holder(source["source_id"], source, state, 0, etag, source["since_s"], inline=True)
 
 
 def is_inline_done(source: sqlite3.Row) -> bool:

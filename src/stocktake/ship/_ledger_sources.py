@@ -130,9 +130,9 @@ def settle(books: Books, end: TaskEnd, due_ms: int | None) -> SourceState:
         if state in (PLANNING, SHIPPING):
             raise LedgerError(f"task of source {end.source_id} is done, its objects are not")
         return STATES[state]
+    if state in (COMPLETED, PLANNED, FAILED):
+        return STATES[state]  # its facts were recorded before the worker died
     if state not in (PLANNING, SHIPPING):
-        if state == FAILED and end.outcome is Outcome.FAILED:
-            return SourceState.FAILED
         raise LedgerError(
             f"source {end.source_id} is {STATES[state]}: no task of it can end {end.outcome}"
         )
