@@ -57,8 +57,9 @@ class Line:
         return self.proxy.add(Fault(match, action, times, skip))
 
 
-@pytest.fixture
-def line(fake_s3: FakeS3) -> Iterator[Line]:
+@pytest.fixture(params=["own requests", "botocore"])
+def line(fake_s3: FakeS3, request: pytest.FixtureRequest) -> Iterator[Line]:
+    """Both ways to send a request have the same failures."""
     fake_s3.create_bucket("b")
     with FaultProxy(fake_s3.endpoint_url) as proxy:
         meter = Meter()
@@ -66,6 +67,14 @@ def line(fake_s3: FakeS3) -> Iterator[Line]:
             endpoint_url=proxy.endpoint_url, retry=QUICK, read_timeout_s=0.5, connect_timeout_s=2
         )
         store = open_store(options, meter=meter)
+        routes = store._calls._objects.routes
+        if request.param == "botocore":
+            routes.ban("b")
+        else:
+            other = open_store(options)
+            other.list_page(ListQuery("b"))
+            routes._known["b"] = other._calls._objects.routes.find("b")
+            other.close()
         yield Line(store, proxy, fake_s3, meter)
         store.close()
 

@@ -7,7 +7,8 @@ import ssl
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,17 +100,11 @@ class Http:
         """The whole answer to one request, whatever its status."""
         connection, answer = self._begin(request)
         buffer = self._buffer()
-        try:
+        with _dropped_if_it_fails(connection, request.url):
             if request.method == "HEAD":
                 whole = connection.without_body(buffer, answer)
             else:
                 whole = connection.finish_body(buffer, answer)
-        except BaseException as error:
-            connection.close()
-            raised = _transport_error(error, request.url)
-            if raised is error:
-                raise
-            raise raised from error
         self._give_back(request.origin, connection)
         return whole
 
@@ -117,24 +112,19 @@ class Http:
         """The answer to one request; the body as a stream if it is a success."""
         connection, answer = self._begin(request)
         buffer = self._buffer()
-        try:
+        with _dropped_if_it_fails(connection, request.url):
             if answer.status >= 300:
                 whole = connection.finish_body(buffer, answer)
                 self._give_back(request.origin, connection)
                 return whole, None
-            return connection.without_body(buffer, answer), StreamedBody(
+            stream = StreamedBody(
                 connection,
                 answer,
                 bytes(memoryview(buffer.data)[answer.start : buffer.filled]),
                 lambda done: self._give_back(request.origin, done),
                 lambda error: _failure(error, request.url),
             )
-        except BaseException as error:
-            connection.close()
-            raised = _transport_error(error, request.url)
-            if raised is error:
-                raise
-            raise raised from error
+            return connection.without_body(buffer, answer), stream
 
     def _begin(self, request: HttpRequest) -> tuple[Connection, AnswerHead]:
         """Send it, on a connection that lives, and receive the head of the answer."""
@@ -145,17 +135,13 @@ class Http:
             fresh = connection is None
             if connection is None:
                 connection = self._connect(request)
-            try:
-                return connection, connection.send(head, request.body, self._buffer())
-            except BaseException as error:
-                connection.close()
-                unheard = isinstance(error, GoneError) and not error.answered
-                if unheard and request.repeatable and not fresh:
-                    continue  # the server had closed it while it was idle: that is no failure
-                raised = _transport_error(error, request.url)
-                if raised is error:
-                    raise
-                raise raised from error
+            with _dropped_if_it_fails(connection, request.url):
+                try:
+                    return connection, connection.send(head, request.body, self._buffer())
+                except GoneError as error:
+                    if fresh or error.answered or not request.repeatable:
+                        raise
+            connection.close()  # the server had closed it while it was idle: that is no failure
 
     def close(self) -> None:
         """Give back connections. Requests after it open new ones."""
@@ -216,9 +202,16 @@ class Http:
             return self._context
 
 
-def _transport_error(error: BaseException, url: str) -> BaseException:
-    """As botocore says it, if it is a failure of the connection; else the error itself."""
-    return _failure(error, url) if isinstance(error, GoneError | OSError) else error
+@contextmanager
+def _dropped_if_it_fails(connection: Connection, url: str) -> Iterator[None]:
+    try:
+        yield
+    except (GoneError, OSError) as error:
+        connection.close()
+        raise _failure(error, url) from error
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _failure(error: Exception, url: str) -> Exception:

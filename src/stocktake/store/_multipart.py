@@ -99,7 +99,7 @@ class S3Upload:
         return self._completed(call)
 
     def _completed(self, call: Call) -> ObjectHead:
-        found = look(self._calls, call)
+        found = look(self._calls, call, ChecksumMode="ENABLED") or look(self._calls, call)
         if found is None:
             raise odd_answer_error("the completed object is not there", call, retryable=False)
         return head_of(found, call)

@@ -104,6 +104,7 @@ def is_refusal(answer: HttpAnswer) -> bool:
 
 
 def refused_error(answer: HttpAnswer, call: Call) -> StoreError:
+    """What an error answer means; one without a document (HEAD) is told by its status."""
     try:
         root = ET.fromstring(answer.body.to_bytes().lstrip())  # noqa: S314 - no entity of it is used
         said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}

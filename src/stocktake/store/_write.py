@@ -58,6 +58,13 @@ def integrity(body: Buffer, crc64nvme: str | None) -> dict[str, str]:
 def write_parameters(call: Call, options: PutOptions, token: str | None) -> dict[str, Any]:
     """The request parameters that PUT and CreateMultipartUpload share."""
     metadata = dict(options.metadata) | ({WRITE_TOKEN: token} if token else {})
+    for name, value in (*metadata.items(), ("content type", options.content_type or "")):
+        if not (value.isascii() and value.isprintable()):
+            raise StoreError(
+                f"cannot {call.deed}: `{name}` is {value!r}, which headers cannot carry",
+                hint="percent-encode it",
+                **call.attrs,
+            )
     parameters: dict[str, Any] = {"Bucket": call.bucket, "Key": call.key, "Metadata": metadata}
     if options.content_type is not None:
         parameters["ContentType"] = options.content_type
@@ -134,10 +141,10 @@ class _Attempt:
         return head_of(found, self.call)
 
 
-def look(calls: S3Calls, call: Call) -> dict[str, Any] | None:
+def look(calls: S3Calls, call: Call, **more: str) -> dict[str, Any] | None:
     """HEAD of the same key, retried; None if it is not there or may not be looked at."""
     about = calls.about("HeadObject", call.bucket, call.key)
-    parameters = {"Bucket": call.bucket, "Key": call.key} | calls.payer
+    parameters = {"Bucket": call.bucket, "Key": call.key} | more | calls.payer
     try:
         return calls.retried(about, parameters, lambda answer: answer)
     except (ObjectNotFoundError, AccessDeniedError):
