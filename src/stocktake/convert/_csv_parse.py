@@ -16,6 +16,8 @@ from stocktake.errors import BadRowError, ConvertError
 
 _BLOCK_BYTES = (1 << 31) - 1
 """Larger than any block: a block is parsed in one go."""
+_WIDE_COLUMNS = 500
+"""From here on every column leaves holes in memory: each text column first takes a whole block."""
 _MARK = b"\xef\xbb\xbf"
 _ROW_NUMBER = re.compile(r"Row #(\d+)")
 _COLUMN_NUMBER = re.compile(r"CSV column #(\d+)")
@@ -88,6 +90,8 @@ class BlockParser:
                 that was asked for.
         """
         data, end, blank = block.data, block.cut.end, 0
+        if len(self._names) >= _WIDE_COLUMNS:
+            pa.default_memory_pool().release_unused()
         if self._filling:
             data, blank = fill_blank_records(data, block.cut, self._filling)
             end = len(data) if blank else end

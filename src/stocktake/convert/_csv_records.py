@@ -139,11 +139,16 @@ def inside_quotes(positions: Positions, cut: Cut) -> npt.NDArray[np.bool_]:
     return np.asarray(opened > closed)
 
 
-def count_lines(data: bytes) -> int:
+def count_lines(data: bytes | memoryview) -> int:
     """Line ends in it, whichever kind; what is inside quotes counts too."""
-    returns = data.count(b"\r")
-    feeds = data.count(b"\n")
-    return feeds + returns - data.count(b"\r\n") if returns else feeds
+    buffer = np.frombuffer(data, np.uint8)
+    feeds = buffer == _LF
+    lines = int(np.count_nonzero(feeds))
+    returns = buffer == _CR
+    if returns.any():
+        lines += int(np.count_nonzero(returns))
+        lines -= int(np.count_nonzero(returns[:-1] & feeds[1:]))
+    return lines
 
 
 def fill_blank_records(data: bytes, cut: Cut, filling: bytes) -> tuple[bytes, int]:
@@ -171,11 +176,16 @@ def fill_blank_records(data: bytes, cut: Cut, filling: bytes) -> tuple[bytes, in
 def _may_have_blank(data: bytes, end: int) -> bool:
     if not end:
         return False
-    if data[0] in (_LF, _CR) or data.find(b"\n\n", 0, end) >= 0:
+    if data[0] in (_LF, _CR):
         return True
-    return data.find(b"\r", 0, end) >= 0 and (
-        data.find(b"\n\r", 0, end) >= 0 or data.find(b"\r\r", 0, end) >= 0
-    )
+    buffer = np.frombuffer(data, np.uint8)[:end]
+    feeds = buffer == _LF
+    if bool((feeds[1:] & feeds[:-1]).any()):
+        return True
+    if data.find(b"\r", 0, end) < 0:
+        return False
+    returns = buffer == _CR
+    return bool((returns[1:] & (feeds | returns)[:-1]).any())
 
 
 def split_record(record: bytes, dialect: Dialect) -> list[bytes]:

@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.convert._text_block import TextBlock
+from stocktake.convert._text_block import DIGITS_EXACT_MAX, TextBlock
 from stocktake.convert._typed_text import float_text
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?")
-_DIGITS_EXACT_MAX = 15
 _DECIMAL_DIGITS_MAX = 38
 _INT64_DIGITS_SAFE = 18
 _UINT64_DIGITS_SAFE = 19
@@ -143,32 +142,14 @@ class FloatCandidate:
         if block.dots is None or block.length_max > _FLOAT_CHARS_MAX:
             return False
         facts = block.integers
-        if facts is not None and facts.digits_max <= _DIGITS_EXACT_MAX:
+        if facts is not None and facts.digits_max <= DIGITS_EXACT_MAX:
             return not self.dotted
-        if int(block.body_lengths.min()) < 1 or not self._well_written(block):
+        plain = block.plain_numbers
+        if plain is None or (self.dotted and not plain.all_dotted):
             return False
-        digits = block.body_lengths.copy()
-        digits[block.dot_rows] -= 1
-        many = digits > _DIGITS_EXACT_MAX
-        return not many.any() or self._all_exact(block.where_only(many))
-
-    def _well_written(self, block: TextBlock) -> bool:
-        """One dot at most, digits on both sides, no zero too many in front or behind."""
-        rows, places = block.dot_rows, block.dot_places
-        if len(rows) > 1 and np.any(rows[1:] == rows[:-1]):
+        if plain.whole_dotted and not self.dotted:
             return False
-        if self.dotted and len(rows) != block.count:
-            return False
-        whole = block.body_lengths.copy()
-        whole[rows] = places - block.minus[rows]
-        fraction = block.lengths[rows] - places - 1
-        if int(whole.min()) < 1 or (len(rows) and int(fraction.min()) < 1):
-            return False
-        if np.any(block.begins_with_zero & (whole > 1)):
-            return False
-        last_is_zero = block.data[block.starts[rows] + block.lengths[rows] - 1] == ord("0")
-        allowed = fraction == 1 if self.dotted else np.zeros(len(rows), np.bool_)
-        return not bool(np.any(last_is_zero & ~allowed))
+        return plain.long is None or self._all_exact(plain.long)
 
     def _all_exact(self, texts: pa.StringArray) -> bool:
         back = pc.cast(pc.cast(texts, pa.float64()), pa.string())

@@ -15,6 +15,7 @@ from stocktake.convert._plan import ByteSink, ConvertOptions
 
 _PAGE_BYTES = 1 << 20
 _ZSTD_LEVEL = 1
+_WIDE_COLUMNS = 500
 
 
 class _CountedSink:
@@ -84,7 +85,7 @@ class ParquetOut:
             data_page_size=_PAGE_BYTES,
             version="2.6",
         )
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting: list[pa.RecordBatch | pa.Buffer] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
         self._row_groups = 0
@@ -97,7 +98,8 @@ class ParquetOut:
         """
         if not batch.num_rows:
             return
-        self._waiting.append(batch)
+        wide = batch.num_columns >= _WIDE_COLUMNS
+        self._waiting.append(batch.serialize() if wide else batch)
         self._waiting_rows += batch.num_rows
         self._waiting_bytes += batch.nbytes
         self.rows += batch.num_rows
@@ -122,7 +124,13 @@ class ParquetOut:
         self._waiting.clear()
 
     def _write_group(self) -> None:
-        group = pa.Table.from_batches(self._waiting)
+        schema = self._writer.schema
+        group = pa.Table.from_batches(
+            [
+                one if isinstance(one, pa.RecordBatch) else pa.ipc.read_record_batch(one, schema)
+                for one in self._waiting
+            ]
+        )
         self._waiting.clear()
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
         self._row_groups += 1

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 _ZERO, _MINUS, _DOT = 48, 45, 46
+DIGITS_EXACT_MAX = 15
+"""Decimal numbers of so many digits are all told apart by a double."""
 
 Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
@@ -27,6 +29,21 @@ class IntegerFacts:
 
     negative: bool
     digits_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlainNumberFacts:
+    """All texts are numbers without an exponent and without a zero too many.
+
+    Attributes:
+        all_dotted: Each has a dot.
+        whole_dotted: One is written `1.0`.
+        long: Those with more than 15 digits, of which a double may not hold all.
+    """
+
+    all_dotted: bool
+    whole_dotted: bool
+    long: pa.StringArray | None
 
 
 class TextBlock:
@@ -97,20 +114,6 @@ class TextBlock:
         return np.asarray(self.data[self.starts] == _MINUS)
 
     @cached_property
-    def _dots_at(self) -> Counts:
-        return np.flatnonzero(self.data == _DOT).astype(np.int64)
-
-    @cached_property
-    def dot_rows(self) -> Counts:
-        """The values that have a dot, once for each dot."""
-        return np.searchsorted(self.starts, self._dots_at, "right").astype(np.int64) - 1
-
-    @cached_property
-    def dot_places(self) -> Counts:
-        """Where in those values the dot is."""
-        return self._dots_at - self.starts[self.dot_rows]
-
-    @cached_property
     def body_lengths(self) -> Counts:
         """Bytes of each value without its minus sign."""
         return self.lengths - self.minus
@@ -129,6 +132,35 @@ class TextBlock:
             return None
         return IntegerFacts(bool(self.minus.any()), int(self.body_lengths.max()))
 
+    @cached_property
+    def plain_numbers(self) -> PlainNumberFacts | None:
+        """What they are as numbers; None if one is none, or not in its shortest form."""
+        if self.dots is None or not int(self.body_lengths.min()):
+            return None
+        at = np.flatnonzero(self.data == _DOT)
+        rows = np.searchsorted(self.starts, at, "right") - 1
+        places = at - self.starts[rows]
+        if len(rows) > 1 and bool((rows[1:] == rows[:-1]).any()):
+            return None
+        whole = self.body_lengths.copy()
+        whole[rows] = places - self.minus[rows]
+        fraction = self.lengths[rows] - places - 1
+        if int(whole.min()) < 1 or (len(rows) and int(fraction.min()) < 1):
+            return None
+        if bool((self.begins_with_zero & (whole > 1)).any()):
+            return None
+        last_is_zero = self.data[self.starts[rows] + self.lengths[rows] - 1] == _ZERO
+        if bool((last_is_zero & (fraction > 1)).any()):
+            return None
+        digits = self.body_lengths.copy()
+        digits[rows] -= 1
+        long = digits > DIGITS_EXACT_MAX
+        return PlainNumberFacts(
+            all_dotted=len(rows) == self.count,
+            whole_dotted=bool(last_is_zero.any()),
+            long=self.array.filter(pa.array(long)) if long.any() else None,
+        )
+
     def casts(self, arrow_type: pa.DataType) -> bool:
         """Whether Arrow can read all of them as this type."""
         try:
@@ -136,10 +168,6 @@ class TextBlock:
         except pa.ArrowInvalid:
             return False
         return True
-
-    def where_only(self, mask: npt.NDArray[np.bool_]) -> pa.StringArray:
-        """Some of the values."""
-        return self.array.filter(pa.array(mask))
 
 
 def digit_columns(matrix: Bytes, columns: Any) -> Bytes | None:
