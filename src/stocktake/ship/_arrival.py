@@ -9,12 +9,13 @@ file, except that files which are ready at the same poll come in the order of th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stocktake.clock import Clock
 from stocktake.errors import StocktakeError
+from stocktake.ship._arrival_checksum import Rereader
 from stocktake.ship._arrival_links import LinkPolicy
 from stocktake.ship._arrival_rest import RestJudge, Waiting
 from stocktake.ship._arrival_root import FolderGuard
@@ -45,6 +46,8 @@ class Sighting:
         problems: What cannot be read or is not followed, each reported once.
         vanished: Files reported earlier that are not there any more, in a folder that is healthy.
             Completed ones, too: what it means is the ledger's to say.
+        altered: With `checksum`: files whose bytes are not those that were shipped, although size
+            and times are. The ledger must take them for new (`add_sources(..., force=True)`).
     """
 
     ready: list[ReadySource]
@@ -53,6 +56,7 @@ class Sighting:
     unmarked: int
     problems: list[tuple[bytes, StocktakeError]]
     vanished: list[bytes]
+    altered: list[ReadySource] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -94,6 +98,8 @@ class Arrival:
 
     Args:
         known: What the ledger has: files that are reported only when they change.
+        sha256_of: Hex digest of what was shipped of a path, None if it is not shipped; without it
+            `settings.checksum` does nothing.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class Arrival:
         *,
         clock: Clock,
         known: Iterable[tuple[bytes, Identity, SourceState]] = (),
+        sha256_of: Callable[[bytes], str | None] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -118,6 +125,11 @@ class Arrival:
             confirm_s=settings.settle_unknown_s,
             evidence=self._sees_evidence,
         )
+        self._rereader = None
+        if settings.checksum and sha256_of is not None:
+            self._rereader = Rereader(
+                settings, clock=clock, paths=self._known_paths, sha256_of=sha256_of
+            )
         for path, identity, state in known:
             if state is not SourceState.VANISHED:
                 self._remember(path, fingerprint_of(identity))
@@ -139,7 +151,8 @@ class Arrival:
         vanished = self._vanished(now)
         problems = [(path, e) for path, e in now.problems.items() if path not in self._told]
         self._told = set(now.problems)
-        return Sighting(ready, now.waiting, now.busy, now.unmarked, problems, vanished)
+        altered = self._rereader.step() if self._rereader is not None else []
+        return Sighting(ready, now.waiting, now.busy, now.unmarked, problems, vanished, altered)
 
     def forget(self, path: bytes) -> None:
         """Look at this file as at a new one; if it is gone it is not called vanished."""
@@ -150,6 +163,13 @@ class Arrival:
             folder.waiting.pop(name, None)
         self._told.discard(path)
         self._evidence.pop(path, None)
+
+    def _known_paths(self) -> Iterator[bytes]:
+        """All known files; those that come or go while it is read may be missing."""
+        for place in list(self._folders):
+            folder = self._folders.get(place)
+            for name in list(folder.known) if folder is not None else ():
+                yield place + b"/" + name if place else name
 
     def _remember(self, path: bytes, content: Fingerprint) -> None:
         place, _, name = path.rpartition(b"/")

@@ -12,6 +12,7 @@ from stocktake.errors import (
     SourceUnreadableError,
     SourceVanishedError,
     StocktakeError,
+    WatchedFolderError,
 )
 from stocktake.ship._keys import escape_path
 from stocktake.ship._records import Identity
@@ -41,10 +42,15 @@ def open_source(settings: ShipSettings, path: bytes) -> BinaryIO:
         SourceVanishedError: It is not there any more.
         SourceUnreadableError: It cannot be opened.
         SourceChangedError: It is not a regular file any more.
+        WatchedFolderError: The folder itself is not there.
     """
     try:
         descriptor = open_below(settings.folder, path, follow_links=settings.follow_links)
     except OSError as error:
+        if not settings.folder.is_dir():
+            raise WatchedFolderError(
+                f"the watched folder `{settings.folder}` is not there", folder=str(settings.folder)
+            ) from error
         raise open_error(path, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -34,12 +34,14 @@ class FolderWatch:
         self._woken = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self.why_not = self._start()
-        if self.why_not is not None:
+        self.why_not: str | None = None
+        why_not = self._start()
+        if why_not is not None:
+            self.why_not = why_not
             _LOG.warning(
                 "no notices of changes, `%s` is scanned at intervals: %s",
                 self._folder,
-                self.why_not,
+                why_not,
             )
 
     def wait(self, timeout_s: float) -> bool:
