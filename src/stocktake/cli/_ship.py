@@ -121,6 +121,20 @@ def retry(run: Run, *, options: dict[str, Any], path: _Paths = None) -> int:
     return retry_failed(run, options, path)
 
 
+@command(app, "rebuild", exits=(0, 1, 2), examples=("stocktake ship rebuild",))
+@with_ship_options
+def rebuild(run: Run, *, options: dict[str, Any]) -> int:
+    """Make a lost or damaged ledger anew, from the bucket's manifest and then the bucket itself.
+
+    What was uploaded is not uploaded again. The old ledger is kept under another name.
+
+    JSON: {kept_as, records, matched, headed, adopted, foreign}.
+    """
+    from stocktake.cli._ship_look_work import rebuild as make_anew
+
+    return make_anew(run, options)
+
+
 @command(app, "plan", exits=(0, 1, 2, 3), examples=("stocktake ship plan /data/in s3://lake/in/",))
 @with_ship_options
 def plan(

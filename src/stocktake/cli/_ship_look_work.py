@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from typing import Any
 
 from stocktake.cli._output import Column
@@ -20,9 +21,11 @@ from stocktake.ship import (
     is_locked,
     ledger_path,
     path_text,
+    rebuild_anew,
     request_retry,
     restore_failed,
 )
+from stocktake.store import open_store
 
 
 def show_status(run: Run, options: Mapping[str, Any]) -> int:
@@ -107,6 +110,25 @@ def retry_failed(run: Run, options: Mapping[str, Any], paths: Sequence[str] | No
         run.out.warn(f"{path_text(path)} stays in the error folder: {why}")
     if retried and not is_locked(ledger_path(settings)):
         run.out.note("no shipper is running: `stocktake ship once` tries them now")
+    return 0
+
+
+def rebuild(run: Run, options: Mapping[str, Any]) -> int:
+    """Set the ledger aside and make it anew."""
+    settings = ship_settings(run, options)
+    with closing(open_store(settings.store, clock=run.clock)) as store, run.watch() as watched:
+        kept, report = rebuild_anew(settings, store, clock=run.clock, progress=watched)
+    if run.out.json:
+        run.out.document({"kept_as": None if kept is None else str(kept), **asdict(report)})
+        return 0
+    if kept is not None:
+        run.out.line(f"the old ledger is kept as {kept}")
+    run.out.line(
+        f"{plural(report.records, 'upload')} in the manifest, {count_text(report.adopted)} more in "
+        f"the bucket; {count_text(report.matched)} of them are files of the folder as it is"
+    )
+    if report.foreign:
+        run.out.note(f"{plural(report.foreign, 'object')} there are of somebody else")
     return 0
 
 

@@ -69,7 +69,7 @@ HIDDEN = (
 
 FLAGS = {
     "checksum": "Read shipped files again to find hidden changes.",
-    "convert_tables": "Ship data files as they are.",
+    "convert_tables": "Data files become Parquet (default), or not.",
     "follow_links": "Follow symbolic links inside the folder.",
     "header": "The first line of CSV is data.",
 }

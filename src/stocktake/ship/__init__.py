@@ -10,14 +10,16 @@ from stocktake.ship._check_findings import Finding, Level
 from stocktake.ship._daemon import Daemon, ShipSummary
 from stocktake.ship._daemon_context import path_text
 from stocktake.ship._daemon_preview import FilePreview, preview
+from stocktake.ship._daemon_rebuild import rebuild_anew
 from stocktake.ship._daemon_running import is_locked
 from stocktake.ship._daemon_start import ledger_path
 from stocktake.ship._error_folder import Restored, move_failed, restore_failed
 from stocktake.ship._events import EventKind, NoListener, ShipEvent, ShipListener
 from stocktake.ship._figures import ActiveFile, ShipFigures
-from stocktake.ship._ledger import Ledger, request_retry, set_aside
+from stocktake.ship._ledger import Ledger, request_retry
 from stocktake.ship._ledger_rows import LedgerFigures, OpenUpload, SourceRow
 from stocktake.ship._log import LOG_LEVELS, EventLog
+from stocktake.ship._rebuild import RebuildReport
 from stocktake.ship._records import (
     FileJob,
     Identity,
@@ -67,6 +69,7 @@ __all__ = [
     "PlanSummary",
     "PlannedObject",
     "ReadySource",
+    "RebuildReport",
     "Recorder",
     "Restored",
     "ShipEvent",
@@ -91,8 +94,8 @@ __all__ = [
     "move_failed",
     "path_text",
     "preview",
+    "rebuild_anew",
     "request_retry",
     "restore_failed",
-    "set_aside",
     "signals_to",
 ]

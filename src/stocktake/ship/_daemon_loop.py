@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict
 
 from stocktake.errors import StocktakeError, WorkerDiedError
 from stocktake.manifests import SegmentLog
@@ -19,9 +19,12 @@ from stocktake.ship._daemon_recovery import Recovery
 from stocktake.ship._daemon_reload import reloaded
 from stocktake.ship._events import EventKind
 from stocktake.ship._process import WorkerProcess, death_text
+from stocktake.ship._rebuild import RebuildReport
 from stocktake.ship._records import Outcome, SourceJob, SourceState, TaskEnd
+from stocktake.ship._recover import RecoverReport
 from stocktake.ship._schedule import Task, TaskKind
 from stocktake.ship._settings import ShipSettings
+from stocktake.store import UploadProfile
 
 DEATHS_MAX = 3
 """Workers that may die of one file."""
@@ -63,7 +66,7 @@ class ShipLoop:
         self._dispatcher = Dispatcher(context, crew, self._breaker, self._outcomes)
         self._deaths: dict[int, int] = {}
         self._clearing = 0
-        self._profile: Any = None
+        self._profile: UploadProfile | None = None
         self._waiting: int | None = None
         self._scanned = 0
         self._scan_needed = 1
@@ -196,17 +199,23 @@ class ShipLoop:
         if self._once:
             raise error
 
-    def _on_rebuilt(self, report: Any) -> None:
+    def _on_rebuilt(self, report: RebuildReport) -> None:
         self._context.figures.notice("store", "")
-        self._context.tell(EventKind.REBUILT, report=str(report))
+        found = asdict(report)
+        if any(found.values()):
+            self._context.tell(EventKind.REBUILT, **found)
         self._is_new = False
         self._arrivals.start()
 
-    def _on_prepared(self, profile: Any, report: Any, log: SegmentLog) -> None:
+    def _on_prepared(self, profile: UploadProfile, report: RecoverReport, log: SegmentLog) -> None:
         self._profile = profile
         self._keeper.start(log)
         self._context.figures.notice("store", "")
-        self._context.tell(EventKind.RECOVERED, None, None, report=str(report))
+        if report.completed or report.aborted or report.dropped or report.problems:
+            said = {name: getattr(report, name) for name in ("completed", "aborted", "dropped")}
+            self._context.tell(EventKind.RECOVERED, **said)
+        for problem in report.problems:
+            self._context.tell(EventKind.POSTPONED, None, problem.to_dict(), of="an open upload")
         self._give_orders()
 
     def _on_not_ready(self, error: StocktakeError) -> None:

@@ -13,6 +13,7 @@ from stocktake.ship._daemon_profile import upload_profile
 from stocktake.ship._daemon_start import rebuild_ended
 from stocktake.ship._ledger import Ledger
 from stocktake.ship._ledger_rows import OpenUpload
+from stocktake.ship._rebuild import rebuild_ledger
 from stocktake.ship._records import ObjectResult, UploadStep
 from stocktake.ship._recover import recover_uploads
 from stocktake.ship._schedule import Task
@@ -107,7 +108,7 @@ class Recovery:
 
     def _fill_ledger(self) -> None:
         context = self._context
-        report = None
+        report = rebuild_ledger(context.ledger, self._store, context.settings)
         rebuild_ended(context.settings)
         self._rebuild = False
         context.inbox.put(("rebuilt", report))

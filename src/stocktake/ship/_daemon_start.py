@@ -30,10 +30,9 @@ def open_ledger(
         LedgerError: A newer stocktake has written it.
     """
     path = ledger_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     empty = path.with_name(_EMPTY_NAME)
     if not path.exists():
-        empty.touch()
+        rebuild_begun(settings)
     try:
         return Ledger.open(
             path, clock=clock, small_max_bytes=settings.small_max_bytes
@@ -42,12 +41,18 @@ def open_ledger(
         if "version" in error.message:
             raise
         failure = error.to_dict()
-    empty.touch()
+    rebuild_begun(settings)
     aside = set_aside(path)
     listener.on_event(
         ShipEvent(EventKind.REBUILT, clock.now(), None, failure, {"kept_as": str(aside)})
     )
     return Ledger.open(path, clock=clock, small_max_bytes=settings.small_max_bytes), True
+
+
+def rebuild_begun(settings: ShipSettings) -> None:
+    """From now on a start fills the ledger from the bucket, until `rebuild_ended`."""
+    settings.state_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ledger_path(settings).with_name(_EMPTY_NAME).touch()
 
 
 def rebuild_ended(settings: ShipSettings) -> None:
