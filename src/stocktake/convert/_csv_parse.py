@@ -98,7 +98,7 @@ class BlockParser:
         self._misfits, self._allowed = [], rejects_max
         try:
             table = pacsv.read_csv(
-                pa.BufferReader(_without_mark_at_front(data, end)),
+                pa.BufferReader(_guarded(data, end)),
                 self._read_options,
                 self._parse_options,
                 self._convert_options,
@@ -167,8 +167,14 @@ class BlockParser:
         return ConvertError(f"{self._name}: {text[:200]}")
 
 
-def _without_mark_at_front(data: bytes, end: int) -> pa.Buffer:
-    """What the parser is to read: it drops a byte order mark in front, even in mid-file."""
-    if data.startswith(_MARK):
-        return pa.py_buffer(_MARK + data[:end])
+def _guarded(data: bytes, end: int) -> pa.Buffer:
+    """What the parser is to read, so that it changes nothing at either edge.
+
+    In front it drops a byte order mark, even in mid-file. At the end, without a line end, it takes
+    an empty field for a quoted one if the field before it was quoted.
+    """
+    front = _MARK if data.startswith(_MARK) else b""
+    back = b"" if data[end - 1] in b"\r\n" else b"\n"
+    if front or back:
+        return pa.py_buffer(b"".join((front, memoryview(data)[:end], back)))
     return pa.py_buffer(data).slice(0, end)
