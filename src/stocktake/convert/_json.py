@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stocktake.convert._csv_names import column_names
 from stocktake.convert._json_blocks import Block
 from stocktake.convert._json_forms import Beside, Form, OtherFormError, blocks, first_form
 from stocktake.convert._json_parse import (
@@ -91,7 +92,7 @@ class _Survey:
             shapes, sources = [self.root], [VALUE]
         else:
             shapes, sources = list(self.root.fields.values()), list(self.root.fields)
-        names = _names(sources)
+        names = column_names(sources)
         fields = [shape.to_field(name) for shape, name in zip(shapes, names, strict=True)]
         decisions = []
         for shape, one, source in zip(shapes, fields, sources, strict=True):
@@ -105,18 +106,6 @@ class _Survey:
                 )
             )
         return pa.schema(fields), tuple(decisions), sources
-
-
-def _names(sources: list[str]) -> list[str]:
-    """Names for the columns: an empty key becomes `_c` and its place."""
-    taken = set(sources)
-    names = []
-    for number, source in enumerate(sources, 1):
-        name = source
-        while not name or (name != source and name in taken):
-            name = f"_c{number}" if not name else f"{name}_"
-        names.append(name)
-    return names
 
 
 def plan(

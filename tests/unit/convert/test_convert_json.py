@@ -161,5 +161,5 @@ def test_an_empty_object_is_json_text() -> None:
 
 
 def test_an_empty_key_gets_a_name() -> None:
-    assert rows_of(b'[{"":1,"_c1":2}]') == [{"_c1_": 1, "_c1": 2}]
+    assert rows_of(b'[{"":1,"_c1":2}]') == [{"_c2": 1, "_c1": 2}]
     assert planned(b'[{"":1}]').columns[0].source_name == ""
