@@ -8,8 +8,7 @@ from stocktake.errors import StocktakeError
 from stocktake.manifests import SegmentLog
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._events import EventKind
-
-RECORDS_MAX = 10_000
+from stocktake.ship._ledger_segments import RECORDS_MAX, write_segments
 
 
 class ManifestKeeper:
@@ -46,15 +45,12 @@ class ManifestKeeper:
 
     def write(self) -> bool:
         """Write all that is not written; True if there is nothing left."""
-        ledger, context = self._context.ledger, self._context
+        context = self._context
         if self._log is None:
             return False
         try:
             with self._writing:
-                while numbered := ledger.uploads_after(ledger.last_segment_number(), RECORDS_MAX):
-                    records = [record for _, record in numbered]
-                    name = self._log.append(ledger.ship_id, numbered[0][0], records)
-                    ledger.segment_written(numbered[-1][0], name)
+                write_segments(context.ledger, self._log)
         except StocktakeError as error:
             if not self._failing:
                 context.tell(EventKind.MANIFEST, None, error.to_dict(), state="behind")
