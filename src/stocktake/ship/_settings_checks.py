@@ -94,7 +94,7 @@ def _within(path: Path, folder: Path) -> bool:
 
 
 def _check_destination(settings: ShipSettings, refusal: _Refusal) -> None:
-    prefix, url = settings.prefix, settings.store.endpoint_url
+    prefix = settings.prefix
     parts = prefix.split("/")[:-1]
     why = None
     if any(part in ("", ".", "..") for part in parts):
@@ -114,18 +114,21 @@ def _check_destination(settings: ShipSettings, refusal: _Refusal) -> None:
             "it is part of a key",
             "use letters, digits, `.`, `_` and `-`, at most 64",
         )
-    if url is not None:
-        _check_endpoint(url, refusal)
 
 
-def _check_endpoint(url: str, refusal: _Refusal) -> None:
+def check_endpoint(url: str, origins: dict[str, str]) -> None:
+    """Refuse an address that is none, and one with a password in it without showing it.
+
+    Raises:
+        ShipSettingError: As above.
+    """
+    refusal = _Refusal(origins)
     try:
         parts = urlsplit(url)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname)
-        secret = "@" in parts.netloc
     except ValueError:
-        whole, secret = False, "@" in url
-    if secret:
+        whole = False
+    if "@" in url:
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
         raise refusal("endpoint_url", "...", "it has a user or a password in it", hint)
     if not whole:

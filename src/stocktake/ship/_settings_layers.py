@@ -99,8 +99,10 @@ def read_env_file(path: Path, *, must_exist: bool) -> Mapping[str, str]:
     pairs = []
     for binding in parse_stream(StringIO(text)):
         if binding.error:
+            text = binding.original.string
+            blank = text[: len(text) - len(text.lstrip())].count("\n")
             raise ShipSettingError(
-                f"line {binding.original.line} of `{path}` is no assignment",
+                f"line {binding.original.line + blank} of `{path}` is no assignment",
                 hint="write NAME=value, with quotes around a value that has spaces",
                 setting="env_file",
             )

@@ -26,7 +26,7 @@ from stocktake.convert import ConvertOptions
 from stocktake.errors import InvalidUrlError, ShipSettingError
 from stocktake.model import S3Url
 from stocktake.ship._settings import ShipSettings
-from stocktake.ship._settings_checks import check_folder, check_settings_agree
+from stocktake.ship._settings_checks import check_endpoint, check_folder, check_settings_agree
 from stocktake.ship._settings_identity import Credentials, choose_identity
 from stocktake.ship._settings_layers import (
     Layer,
@@ -92,6 +92,8 @@ def _build(layers: list[Layer], env: Mapping[str, str]) -> tuple[ShipSettings, O
         values |= layer.values
         origins |= layer.origins
     _split_bucket(values, origins)
+    if "endpoint_url" in values:
+        check_endpoint(values["endpoint_url"], origins)
     for needed in ("folder", "bucket"):
         if needed not in values:
             raise _missing(needed)
