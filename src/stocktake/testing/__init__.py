@@ -11,6 +11,7 @@ from stocktake.testing._emulators import (
     start_ministack,
     start_moto,
     start_page_server,
+    start_put_server,
 )
 from stocktake.testing._event_messages import (
     EVENT_ENVELOPES,
@@ -100,6 +101,7 @@ __all__ = [
     "start_ministack",
     "start_moto",
     "start_page_server",
+    "start_put_server",
     "start_redis",
     "start_rgw",
     "start_swift",

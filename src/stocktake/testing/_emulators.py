@@ -128,6 +128,28 @@ def start_page_server(
     )
 
 
+def start_put_server(root: Path, *buckets: str) -> Server:
+    """A sink of uploads as a process, for benchmarks: it keeps sizes and checksums.
+
+    Args:
+        root: Where its log goes.
+        buckets: Made at the start.
+
+    Raises:
+        ServerStartError: It does not come up.
+    """
+    port = free_port()
+    log_path = root / f"put_server_{port}.log"
+    command = [sys.executable, "-m", "stocktake.testing.put_server", "--port", str(port)]
+    for name in buckets:
+        command += ["--bucket", name]
+    process = spawn(command, log_path, plain_environment())
+    address = f"http://{HOST}:{port}"
+    return wait_until_up(
+        Server("put_server", address, Credentials(), log_path, processes=[process])
+    )
+
+
 def _need(module: str, extra: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(

@@ -108,9 +108,9 @@ def put_object(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
     """PutObject with If-None-Match: * and If-Match."""
     body = payload(request)
     draft = replace(
-        _draft(request, now), blob=BytesBlob(body), etag=md5_hex(body), **_claimed(request)
+        draft_of(request, now), blob=BytesBlob(body), etag=md5_hex(body), **_claimed(request)
     )
-    stored = bucket.table.put(draft, _condition(request))
+    stored = bucket.table.put(draft, condition_of(request))
     return Answer(200, _written(stored))
 
 
@@ -133,14 +133,16 @@ def _written(stored: Version) -> dict[str, str]:
     return headers
 
 
-def _condition(request: Request) -> Condition:
+def condition_of(request: Request) -> Condition:
+    """When the write may happen, by its headers."""
     none_match = request.headers.get("if-none-match")
     if none_match not in {None, "*"}:
         raise Refused(501, "NotImplemented", "If-None-Match takes * only")
     return Condition(none_match == "*", normalise_etag(request.headers.get("if-match")))
 
 
-def _draft(request: Request, now: datetime) -> Version:
+def draft_of(request: Request, now: datetime) -> Version:
+    """The version that a write asks for, without its bytes."""
     start = "x-amz-meta-"
     metadata = {
         name.removeprefix(start): value
@@ -173,7 +175,7 @@ def begin_upload(bucket: FakeBucket, request: Request, now: datetime) -> Answer:
     full = request.headers.get("x-amz-checksum-type") == "FULL_OBJECT"
     if algorithm is not None and (algorithm != "CRC64NVME" or not full):
         raise Refused(501, "NotImplemented", "the fake sums uploads as CRC64NVME, FULL_OBJECT only")
-    draft = replace(_draft(request, now), last_modified=now)
+    draft = replace(draft_of(request, now), last_modified=now)
     upload_id = bucket.uploads.begin(draft, declared=algorithm is not None)
     return xml_answer(
         "InitiateMultipartUploadResult",
@@ -207,7 +209,7 @@ def complete_upload(bucket: FakeBucket, request: Request, now: datetime) -> Answ
     )
     draft = bucket.uploads.assemble(upload_id, request.key, parts, claims)
     draft = replace(draft, last_modified=now.replace(microsecond=0))
-    stored = bucket.table.put(draft, _condition(request))
+    stored = bucket.table.put(draft, condition_of(request))
     bucket.uploads.drop(upload_id, request.key)
     checksums = "".join(
         f"<Checksum{name.upper()}>{value}</Checksum{name.upper()}>"
