@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from stocktake.clock import Clock
 from stocktake.unpack._budget import Budget
 from stocktake.unpack._library import Library
 from stocktake.unpack._member import MemberKind, UnpackLimits
+from stocktake.unpack._names import comparable, decode_name
 from stocktake.unpack._streams import Packed
 
 
@@ -85,6 +86,15 @@ class Reading:
     def limits(self) -> UnpackLimits:
         """How much is allowed."""
         return self.budget.limits
+
+
+def with_raw_name(header: Header, raw_name: bytes | None) -> Header:
+    """The header with its name as the archive has it; libarchive gives it composed (NFC)."""
+    if raw_name is None or raw_name == header.raw_path:
+        return header
+    name = decode_name(raw_name)
+    same = comparable(name.rstrip("/")) == comparable(header.name.rstrip("/"))
+    return replace(header, name=name, raw_path=raw_name) if same else header
 
 
 class Flow:

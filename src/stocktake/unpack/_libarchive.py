@@ -26,7 +26,7 @@ from stocktake.unpack._member import MemberKind
 from stocktake.unpack._names import decode_name
 from stocktake.unpack._streams import Packed, Span, cut, zeros
 
-FORMATS = ("zip", "7zip", "tar", "rar", "rar5")
+FORMATS = ("zip", "7zip", "rar", "rar5")
 READ_BYTES = 1 << 17
 
 _END, _OK, _WARN, _FATAL = 1, 0, -20, -30
@@ -40,7 +40,12 @@ class ArchiveHandle:
     """One archive, opened. It belongs to one thread; `close` it in any case."""
 
     def __init__(
-        self, library: Library, source: Packed, formats: tuple[str, ...], name: str
+        self,
+        library: Library,
+        source: Packed,
+        formats: tuple[str, ...],
+        name: str,
+        lacking_hint: str = "a newer libarchive may read it; or make the archive again",
     ) -> None:
         """Open it.
 
@@ -49,15 +54,15 @@ class ArchiveHandle:
             source: Where it is read from; a `Span` is read in any order, others front to end.
             formats: Of `FORMATS`.
             name: For messages.
+            lacking_hint: What to do about what libarchive cannot read.
         """
+        self._lacking_hint = lacking_hint
         self._c = library.c
         self._source = source
         self._name = name
         self._block = b""
         self._failure: BaseException | None = None
         self._ended = False
-        self._sparse = "tar" in formats
-        self.read_bytes = 0
         self._archive: int | None = self._c.archive_read_new()
         self._read_callback = READ_CALLBACK(self._on_read)
         self._seek_callback = SEEK_CALLBACK(self._on_seek)
@@ -99,7 +104,6 @@ class ArchiveHandle:
             self._failure = error
             return _FATAL
         self._ended = not self._block
-        self.read_bytes += len(self._block)
         place[0] = ctypes.cast(ctypes.c_char_p(self._block), c_void_p)
         return len(self._block)
 
@@ -128,21 +132,10 @@ class ArchiveHandle:
         if any(word in lowered for word in _SECRET_WORDS):
             return ArchiveEncryptedError(message, name=self._name)
         if any(word in lowered for word in _LACKING_WORDS):
-            hint = "a newer libarchive may read it, or make the archive with other options"
-            return ArchiveUnsupportedError(message, hint=hint, name=self._name)
+            return ArchiveUnsupportedError(message, hint=self._lacking_hint, name=self._name)
         if self._ended and "truncated" in lowered:
             return ArchiveIncompleteError(message, name=self._name)
         return ArchiveCorruptError(message, name=self._name)
-
-    @property
-    def position(self) -> int:
-        """Bytes of the archive consumed so far, before the next entry or at the end."""
-        return int(self._c.archive_filter_bytes(self._archive, 0))
-
-    def unconsumed(self) -> bytes:
-        """What was read of the source but not used, at the end of the entries."""
-        left = self.read_bytes - self.position
-        return self._block[-left:] if 0 < left <= len(self._block) else b""
 
     def next_header(self) -> Header | None:
         """The next entry; None at the end. What is unread of the one before is skipped."""
@@ -219,14 +212,7 @@ class ArchiveHandle:
             at = offset.value + count.value
             if count.value and place.value:
                 yield from cut(string_at(place.value, count.value))
-        if self._sparse and offset.value > at:
-            yield from zeros(offset.value - at)
-            at = offset.value
         declared = header.size_bytes
         if declared is not None and at != declared:
             said = f"{header.name} gives {at:,} bytes and should have {declared:,}"
             raise ArchiveCorruptError(f"{self._name}: {said}", name=self._name)
-
-    def skip(self) -> None:
-        """Leave out what is unread of this entry."""
-        self._check(self._c.archive_read_data_skip(self._archive))

@@ -69,6 +69,10 @@ class Span:
         """Where it is."""
         return self._at
 
+    def again(self) -> Span:
+        """The same bytes with a place of its own."""
+        return Span(self.file, self.start, self.size_bytes)
+
 
 class Pieces:
     """Pieces of bytes as a stream, with their beginning looked at first."""

@@ -32,6 +32,7 @@ from stocktake.unpack._tar import tar_entries
 from stocktake.unpack._twins import UNKNOWN, UNREAD, Twins
 from stocktake.unpack._zip import zip_entries
 from stocktake.unpack._zip_directory import find_directory
+from stocktake.unpack._zip_stream import zip_stream_entries
 
 _NO_BYTES: tuple[bytes, ...] = ()
 
@@ -183,7 +184,7 @@ class Walk:
             elif self._budget.fits_memory(entry.size_bytes):
                 source = self._in_memory(pieces, reading)
                 held_bytes = source.size_bytes
-            else:
+            elif inner.container is not ArchiveFormat.ZIP:
                 raise self._too_large(reading)
         self._budget.hold_memory(held_bytes)
         try:
@@ -240,7 +241,7 @@ def _entries(source: Packed, promised: NamedFormat, reading: Reading) -> Iterato
     if promised.container is ArchiveFormat.TAR:
         return tar_entries(source, reading)
     if not isinstance(source, Span):
-        raise TypeError(f"{promised.container} is read in any order")
+        return zip_stream_entries(source, reading)
     readers = {
         ArchiveFormat.ZIP: zip_entries,
         ArchiveFormat.SEVEN_ZIP: seven_zip_entries,
