@@ -7,103 +7,23 @@ import json
 import os
 import threading
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from shipyard import BUCKET, Shipyard
 from stocktake.clock import SystemClock
 from stocktake.errors import BucketNotFoundError, ShipRunningError
 from stocktake.ship import (
-    Daemon,
     EventKind,
     Ledger,
     ShipEvent,
-    ShipSettings,
-    ShipSummary,
     SourceState,
     ledger_path,
 )
-from stocktake.store import ListQuery, Store, iter_listing, open_store
 from stocktake.testing import FakeS3
-
-BUCKET = "landing"
-
-
-class Watcher:
-    """Keeps every event."""
-
-    def __init__(self) -> None:
-        self.events: list[ShipEvent] = []
-        self.on: Callable[[ShipEvent], None] = lambda _event: None
-
-    def on_event(self, event: ShipEvent) -> None:
-        self.events.append(event)
-        self.on(event)
-
-    def kinds_of(self, path: bytes) -> list[EventKind]:
-        return [event.kind for event in self.events if event.path == path]
-
-    def count(self, kind: EventKind) -> int:
-        return Counter(event.kind for event in self.events)[kind]
-
-
-class Shipyard:
-    """A folder, a bucket, and daemons that ship from one to the other."""
-
-    def __init__(self, root: Path, fake: FakeS3) -> None:
-        self.fake = fake
-        self.folder = root / "in"
-        self.folder.mkdir()
-        self.watcher = Watcher()
-        self.settings = ShipSettings(
-            folder=self.folder,
-            bucket=BUCKET,
-            prefix="in/",
-            store=fake.options(),
-            state_folder=root / "state",
-            error_folder=self.folder / ".stocktake-failed",
-            settle_s=0.05,
-            settle_unknown_s=0.1,
-            scan_interval_s=0.2,
-            incomplete_grace_s=0.5,
-            retry_cap_s=0.2,
-            attempts_max=3,
-            small_max_bytes=64 << 10,
-            part_bytes_min=5 << 20,
-            workers=1,
-            manifest_interval_s=60.0,
-            stop_grace_s=5.0,
-        )
-
-    def put(self, name: str, data: bytes | str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return path
-
-    def daemon(self, **changes: Any) -> Daemon:
-        self.watcher.events.clear()
-        return Daemon(replace(self.settings, **changes), listener=self.watcher)
-
-    def once(self, **changes: Any) -> ShipSummary:
-        return self.daemon(**changes).run(once=True)
-
-    def store(self) -> Store:
-        return open_store(self.fake.options())
-
-    def keys_there(self) -> list[str]:
-        pages = iter_listing(self.store(), ListQuery(BUCKET, "in/"))
-        keys = [one.key.removeprefix("in/") for page in pages for one in page.objects]
-        return [key for key in keys if not key.startswith(".stocktake/")]
-
-    def read(self, name: str) -> bytes:
-        with self.store().get(BUCKET, f"in/{name}") as body:
-            return body.read()
 
 
 @pytest.fixture
@@ -141,6 +61,7 @@ def test_every_kind_of_file_arrives_as_what_it_becomes(yard: Shipyard) -> None:
     assert yard.read("big.bin") == (yard.folder / "big.bin").read_bytes()
 
 
+@pytest.mark.slow
 def test_life_of_a_file_is_told_in_order(yard: Shipyard) -> None:
     """SHP-51."""
     yard.put("a.txt", "hello")
@@ -193,6 +114,19 @@ def test_failing_files_move_out_of_the_way_and_stop_nobody(yard: Shipyard) -> No
     assert "bad.parquet" in yard.keys_there()
 
 
+def test_failed_file_that_a_killed_process_did_not_move_is_moved_at_the_next_start(
+    yard: Shipyard,
+) -> None:
+    """SHP-50: into the ledger first, then out of the way."""
+    yard.put("bad.csv", "a,b\n1,2\n1,2,3\n")
+    error_folder = yard.settings.error_folder
+    yard.once(error_folder=Path("/proc/1/nowhere"))
+    assert (yard.folder / "bad.csv").exists()
+    yard.once()
+    assert (error_folder / "bad.csv").exists()
+    assert not (yard.folder / "bad.csv").exists()
+
+
 def test_file_that_ends_too_early_is_tried_again_then_corrupt(yard: Shipyard) -> None:
     """SHP-2, fault 35: as long as it may still be on its way it is no failure."""
     whole = archive({"a.txt": "x" * 1000})
@@ -210,6 +144,7 @@ def test_file_that_ends_too_early_is_tried_again_then_corrupt(yard: Shipyard) ->
     assert yard.once().figures.files_failed == 1
 
 
+@pytest.mark.slow
 def test_file_that_collides_fails_and_names_the_other(yard: Shipyard) -> None:
     """Faults 25, 26: two files, one key."""
     yard.put("a.parquet", "first")
@@ -221,6 +156,7 @@ def test_file_that_collides_fails_and_names_the_other(yard: Shipyard) -> None:
     assert "a.parquet" in reason
 
 
+@pytest.mark.slow
 def test_name_that_cannot_be_a_key_fails_and_the_rest_goes_on(yard: Shipyard) -> None:
     """Fault 17."""
     deep = "/".join(["d" * 200] * 5) + "/" + "n" * 100
@@ -230,6 +166,7 @@ def test_name_that_cannot_be_a_key_fails_and_the_rest_goes_on(yard: Shipyard) ->
     assert (summary.figures.files_done, summary.figures.files_failed) == (1, 1)
 
 
+@pytest.mark.slow
 def test_name_that_is_no_text_goes_through_the_line(yard: Shipyard) -> None:
     """Fault 14."""
     (yard.folder / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"x")
@@ -263,6 +200,7 @@ def test_damaged_ledger_is_set_aside_and_made_anew_from_the_bucket(yard: Shipyar
     assert not list(yard.settings.state_folder.glob("ledger.empty"))
 
 
+@pytest.mark.slow
 def test_rebuild_that_was_cut_short_is_gone_on_with(yard: Shipyard) -> None:
     yard.put("a.txt", "x")
     yard.once()

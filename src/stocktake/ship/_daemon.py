@@ -12,6 +12,7 @@ from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._daemon_crew import Crew
 from stocktake.ship._daemon_loop import ShipLoop
 from stocktake.ship._daemon_manifest import ManifestKeeper
+from stocktake.ship._daemon_outcomes import move_left_behind
 from stocktake.ship._daemon_recovery import Recovery
 from stocktake.ship._daemon_start import open_ledger
 from stocktake.ship._events import EventKind, NoListener, ShipListener
@@ -135,6 +136,7 @@ class Daemon:
         loop = ShipLoop(
             context, crew, recovery, keeper, once=once, is_new=is_new, reload=self._reload
         )
+        move_left_behind(context)
         self._context = context
         for message in self._early:
             context.inbox.put(message)

@@ -12,7 +12,7 @@ from stocktake.ship._breaker import BUCKET_CODES, Breaker
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._error_folder import move_failed
 from stocktake.ship._events import EventKind
-from stocktake.ship._records import Identity, Outcome, SourceJob, TaskEnd
+from stocktake.ship._records import Identity, Outcome, SourceJob, SourceState, TaskEnd
 from stocktake.ship._schedule import TaskKind
 
 STAYS_CODES = frozenset({"source-unreadable"})
@@ -38,16 +38,25 @@ class Outcomes:
         elif self._is_refusal(end):
             self._refused(job, end)
         elif end.outcome is Outcome.FAILED:
-            self.fail(job, end)
+            self._fail(job, end)
         elif end.outcome in (Outcome.TRANSIENT, Outcome.INCOMPLETE):
             self._again(job, end)
         else:
             self._released(job, end)
 
-    def fail(self, job: SourceJob, end: TaskEnd) -> None:
+    def _record(self, job: SourceJob, end: TaskEnd, retry_at: datetime | None = None) -> bool:
+        """Into the ledger; False if all was recorded before the worker died, so it is done."""
+        state = self._context.ledger.settle_task(end, retry_at=retry_at)
+        if state is SourceState.COMPLETED:
+            self._done(job, replace(end, outcome=Outcome.DONE, error=None), TaskKind.SHIP)
+        return state not in (SourceState.COMPLETED, SourceState.PLANNED) or (
+            end.outcome in (Outcome.STOPPED, Outcome.OUTAGE)
+        )
+
+    def _fail(self, job: SourceJob, end: TaskEnd) -> None:
         """Give a file up: into the ledger first, then out of the way."""
-        self._context.ledger.settle_task(end)
-        self.failed(job.path, end.error or {}, job.identity)
+        if self._record(job, end):
+            self.failed(job.path, end.error or {}, job.identity)
 
     def failed(
         self, path: bytes, error: Mapping[str, Any], identity: Identity | None = None
@@ -66,7 +75,7 @@ class Outcomes:
 
     def _done(self, job: SourceJob, end: TaskEnd, kind: TaskKind) -> None:
         context = self._context
-        if kind is TaskKind.PLAN:
+        if kind is TaskKind.PLAN and end.figures.get("objects") != 0:
             context.tell(EventKind.PLANNED, job.path, None, **end.figures)
             return
         if self._breaker.succeeded():
@@ -91,11 +100,11 @@ class Outcomes:
         was_refused = self._breaker.refusal is not None
         if self._breaker.refused(job.source_id, error):
             if end.outcome is Outcome.FAILED:
-                self.fail(job, end)
+                self._fail(job, end)
             else:
                 self._again(job, replace(end, outcome=Outcome.TRANSIENT))
             return
-        context.ledger.settle_task(replace(end, outcome=Outcome.OUTAGE))
+        self._record(job, replace(end, outcome=Outcome.OUTAGE))
         context.figures.notice("bucket", str(error.get("message", "")))
         if not was_refused:
             context.tell(EventKind.PAUSED, job.path, error)
@@ -103,13 +112,14 @@ class Outcomes:
     def _again(self, job: SourceJob, end: TaskEnd) -> None:
         context = self._context
         if self._is_last_try(job, end):
-            self.fail(job, replace(end, outcome=Outcome.FAILED))
+            self._fail(job, replace(end, outcome=Outcome.FAILED))
             return
         delay_s = context.backoff_s(job.attempt)
         if end.outcome is Outcome.INCOMPLETE:
             grace_s = context.settings.incomplete_grace_s
             delay_s = min(INCOMPLETE_AGAIN_S, max(0.2, grace_s / 4))
-        context.ledger.settle_task(end, retry_at=context.clock.now() + timedelta(seconds=delay_s))
+        if not self._record(job, end, context.clock.now() + timedelta(seconds=delay_s)):
+            return
         context.figures.count("retried")
         context.tell(
             EventKind.POSTPONED,
@@ -133,9 +143,28 @@ class Outcomes:
     def _released(self, job: SourceJob, end: TaskEnd) -> None:
         """Nothing is wrong with the file: it is not there, not at rest, or simply waits."""
         context = self._context
-        context.ledger.settle_task(end)
+        if not self._record(job, end):
+            return
         if end.outcome is Outcome.CHANGED:
             self._look_again(job.path)
             context.tell(EventKind.POSTPONED, job.path, end.error, outcome=end.outcome.value)
         elif end.outcome is Outcome.VANISHED:
             context.tell(EventKind.VANISHED, job.path, end.error)
+
+
+def move_left_behind(context: ShipContext) -> int:
+    """Failed files that a killed process did not move any more; gives how many there were."""
+    if not context.ledger.counts().get(SourceState.FAILED):
+        return 0
+    failed = {
+        path: identity
+        for path, identity, state in context.ledger.identities()
+        if state is SourceState.FAILED
+    }
+    moved = 0
+    for row in context.ledger.sources((SourceState.FAILED,), limit=len(failed)):
+        error, identity = row.error or {}, failed.get(row.path)
+        if identity is not None and error.get("code") not in STAYS_CODES:
+            where = move_failed(context.settings, row.path, error, identity=identity)
+            moved += where is not None
+    return moved
