@@ -20,7 +20,9 @@ BENCHMARKS = {
     "seen": ("bench.seen_state", "ways to keep what was processed, beside ours"),
     "ingest": ("bench.ingest", "100,000 objects discovered, claimed and loaded by 4 workers"),
     "parser": ("bench.listing_parser", "listing pages parsed and asked for, beside botocore"),
+    "uploads": ("bench.uploads", "uploads beside botocore, s5cmd and rclone on one local server"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
+    "ship-worker": ("bench.ship_worker", "one shipping worker: memory and speed, worst sources"),
 }
 
 

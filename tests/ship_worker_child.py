@@ -13,6 +13,13 @@ import sys
 from pathlib import Path
 
 
+def peak_mb() -> float:
+    """Of this program alone: `ru_maxrss` still has what the process was before its exec."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -41,7 +48,7 @@ def main() -> None:
         "errors": [end.error for end in ends if end.error],
         "steps": [type(step).__name__ for step in desk.ledger.steps],
         "objects": {key: result.verified_by for key, result in desk.ledger.results.items()},
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rss_mb": peak_mb(),
     }
     print(json.dumps(said))
 

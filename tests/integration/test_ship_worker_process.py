@@ -1,4 +1,4 @@
-"""The worker's whole chain against the strict S3, over HTTP; in a process that may write no file."""
+"""The whole chain of a worker against the strict S3, over HTTP; without a right to write files."""
 
 from __future__ import annotations
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from stocktake import faults, unpack
 from stocktake.convert import ConversionPlan, TableKind, plan_conversion, plan_to_json, table_kind
 from stocktake.errors import SourceTooLargeError
 from stocktake.ship._keys import escape_path, member_key, plain_key, table_key
+from stocktake.ship._part_digests import PlainDigests
 from stocktake.ship._part_sizes import OBJECT_BYTES_MAX
 from stocktake.ship._records import PlannedObject, PlanSummary, SourceJob, SourceKind
 from stocktake.ship._task_context import TaskContext
@@ -89,25 +91,21 @@ class PlanSweep:
         return self._plain(source)
 
     def _plain(self, source: SourceFile) -> str:
-        sha256, md5 = self._hash(source, with_md5=True)
+        with PlainDigests(with_crc=self._context.uploader.profile.full_object_crc) as digests:
+            self._read_through(source, digests.update)
+        sha256, told = digests.results()
         size_bytes = source.size_bytes
         key = plain_key(self._settings, self._job.path)
-        planned = PlannedObject(0, None, key, None, size_bytes, size_bytes, sha256, {"md5": md5})
-        self._add(planned)
+        self._add(PlannedObject(0, None, key, None, size_bytes, size_bytes, sha256, told))
         return sha256
 
-    def _hash(self, source: SourceFile, *, with_md5: bool = False) -> tuple[str, str]:
+    def _read_through(self, source: SourceFile, take: Callable[[bytes], None]) -> None:
         told = self._context.told(self._job, "plan")
-        sha256 = hashlib.sha256()
-        md5 = hashlib.md5(usedforsecurity=False)
         done_bytes = 0
         for piece in source.pieces():
-            sha256.update(piece)
-            if with_md5:
-                md5.update(piece)
+            take(piece)
             done_bytes += len(piece)
             told(done_bytes)
-        return sha256.hexdigest(), md5.hexdigest()
 
     def _table(self, source: SourceFile, kind: TableKind) -> str:
         key = table_key(self._settings, self._job.path)
@@ -121,7 +119,8 @@ class PlanSweep:
         return plan.sha256
 
     def _archive(self, source: SourceFile) -> str:
-        sha256, _ = self._hash(source)
+        digest = hashlib.sha256()
+        self._read_through(source, digest.update)
         told = self._context.told(self._job, "plan")
         source.file.seek(0)
         name = source.shown.rpartition("/")[2]
@@ -131,7 +130,7 @@ class PlanSweep:
             for opened_member in members:
                 told(source.file.tell())
                 self._member(opened_member)
-        return sha256
+        return digest.hexdigest()
 
     def _member(self, opened_member: OpenMember) -> None:
         member = opened_member.member

@@ -73,30 +73,39 @@ class ShipSweep:
 
     def _plain(self, source: SourceFile, job: ObjectJob) -> ObjectResult:
         context, planned = self._context, job.planned
-        target = context.target(self._job, job)
-        md5 = (planned.plan or {}).get("md5")
-        if md5 is not None:
-            known = Digests(planned.size_bytes, None, md5, md5)
-            done = context.uploader.is_done_already(target, known)
-            if done is not None:
-                return done
-        sink = new_sink(context, self._job, job)
+        known = self._known(job)
+        done = context.uploader.is_done_already(context.target(self._job, job), known)
+        if done is not None:
+            return done
+        if known is not None and known.crc64nvme is None:
+            known = None  # then the SHA-256 has to be compared
+        sink = new_sink(context, self._job, job, known)
         digest, told = hashlib.sha256(), context.told(self._job, "ship")
 
         def recheck() -> None:
             source.recheck()
-            if digest.hexdigest() != planned.sha256:
+            if known is None and digest.hexdigest() != planned.sha256:
                 raise source.changed()
 
         try:
             for piece in source.pieces(sink.part_bytes):
-                digest.update(piece)
+                if known is None:
+                    digest.update(piece)
                 sink.write(piece)
                 told(sink.size_bytes)
             return sink.finish(recheck)
         except BaseException:
             sink.abandon()
             raise
+
+    def _known(self, job: ObjectJob) -> Digests | None:
+        """What sweep 1 found the bytes to be. Their CRC64NVME stands for all of it in sweep 2."""
+        told = job.planned.plan or {}
+        if "md5" not in told:
+            return None
+        has_crc = self._context.uploader.profile.full_object_crc
+        crc = told.get("crc64nvme") if has_crc else None
+        return Digests(job.planned.size_bytes, crc, told["md5"], told["md5"])
 
 
 class _ArchiveSweep:
@@ -113,7 +122,7 @@ class _ArchiveSweep:
         self._job = job
         self._source = source
         self._record = record
-        self._under_way: deque[Future[None]] = deque()
+        self._under_way: deque[tuple[Future[None], int]] = deque()
 
     def run(self) -> None:
         """Write every object of it that is not there yet."""
@@ -124,10 +133,13 @@ class _ArchiveSweep:
         try:
             self._walk(jobs, wanted, pool)
             while self._under_way:
-                self._under_way.popleft().result()
+                self._under_way.popleft()[0].result()
         finally:
             # what is on its way is recorded if it arrives, also after a failure of another
             pool.shutdown(cancel_futures=True)
+            for put, size_bytes in self._under_way:
+                if put.cancelled():
+                    self._context.uploader.budget.give(size_bytes)
 
     def _walk(self, jobs: Iterator[ObjectJob], wanted: ObjectJob, pool: ThreadPoolExecutor) -> None:
         context, file = self._context, self._source.file
@@ -153,8 +165,8 @@ class _ArchiveSweep:
     def _look_at_sent(self) -> None:
         """Raise what a PUT that has ended raised; keep few enough waiting."""
         most = self._context.settings.uploads * 2
-        while self._under_way and (self._under_way[0].done() or len(self._under_way) > most):
-            self._under_way.popleft().result()
+        while self._under_way and (self._under_way[0][0].done() or len(self._under_way) > most):
+            self._under_way.popleft()[0].result()
 
     def _member(self, opened_member: OpenMember, job: ObjectJob, pool: ThreadPoolExecutor) -> None:
         planned = job.planned
@@ -175,10 +187,11 @@ class _ArchiveSweep:
         budget.take(size_bytes, self._context.patience.check)
         try:
             body = self._body(opened_member, job)
-            self._under_way.append(pool.submit(self._put, job, body))
+            put = pool.submit(self._put, job, body)
         except BaseException:
             budget.give(size_bytes)
             raise
+        self._under_way.append((put, size_bytes))
 
     def _body(self, opened_member: OpenMember, job: ObjectJob) -> bytes:
         body = b"".join(opened_member.blocks())
@@ -222,13 +235,16 @@ def object_jobs(context: TaskContext, job: SourceJob) -> Iterator[ObjectJob]:
         after = page[-1].planned.ordinal
 
 
-def new_sink(context: TaskContext, source: SourceJob, job: ObjectJob) -> ObjectSink:
+def new_sink(
+    context: TaskContext, source: SourceJob, job: ObjectJob, known: Digests | None = None
+) -> ObjectSink:
     """Where the bytes of one object go."""
     return ObjectSink(
         context.uploader,
         context.target(source, job),
         bound_bytes=job.planned.bound_bytes,
         part_bytes_min=context.settings.part_bytes_min,
+        known=known,
     )
 
 

@@ -53,12 +53,13 @@ class PartUpload:
         self._target = target
         self._part_size_bytes = part_size_bytes
         self._at_once = parts_at_once(part_size_bytes)
-        self._under_way: deque[Future[SentPart]] = deque()
+        self._under_way: deque[tuple[Future[SentPart], int]] = deque()
         self._sent: list[SentPart] = []
         self._seen_etag: str | None = None
         self._upload: MultipartUpload | None = None
         self._open_before: set[str] | None = None
         self._intended = False
+        self._asked_for = False
 
     def open(self) -> None:
         """Begin it: the intent is on disk before, its id before the first part.
@@ -132,10 +133,11 @@ class PartUpload:
         line.budget.take(len(body), line.patience.check)
         number = len(self._sent) + len(self._under_way) + 1
         try:
-            self._under_way.append(line.part_pool.submit(self._send, number, body))
+            part = line.part_pool.submit(self._send, number, body)
         except BaseException:
             line.budget.give(len(body))
             raise
+        self._under_way.append((part, len(body)))
 
     def _send(self, number: int, body: bytes) -> SentPart:
         line, upload = self._uploader, self._upload
@@ -151,7 +153,7 @@ class PartUpload:
 
     def _take_oldest(self) -> None:
         try:
-            self._sent.append(self._under_way.popleft().result())
+            self._sent.append(self._under_way.popleft()[0].result())
         except ObjectNotFoundError as error:
             raise UploadMismatchError(
                 f"the upload to s3://{self._uploader.bucket}/{self._target.key} was ended by "
@@ -195,6 +197,7 @@ class PartUpload:
             digests.md5,
         )
         line.recorder.record(completing)
+        self._asked_for = True
         faults.reached("ship.completing-recorded")
         for _ in range(ROUNDS_MAX):
             failure = self._complete_once(digests)
@@ -234,20 +237,29 @@ class PartUpload:
 
         Never raises because of the store: there is an error already that led here.
         """
-        for part in self._under_way:
-            part.cancel()
-        for part in self._under_way:
-            if not part.cancelled():
-                part.exception()
-        self._under_way.clear()
+        self._end_parts()
         if not self._intended:
             return
+        if self._asked_for and self._uploader.patience.stopped:
+            return  # it may be there: a restart looks, and completes it
         try:
             gone = self._end_strays() if self._upload is None else self._drop_parts()
         except StoreError:
             return
         if gone:
             self._uploader.recorder.record(UploadDropped(self._target.object_id))
+
+    def _end_parts(self) -> None:
+        """Send no more; what is being sent is waited for, so that no part lands after the abort."""
+        begun = []
+        for part, size_bytes in self._under_way:
+            if part.cancel():
+                self._uploader.budget.give(size_bytes)
+            else:
+                begun.append(part)
+        self._under_way.clear()
+        for part in begun:
+            part.exception()
 
     def _drop_parts(self) -> bool:
         assert self._upload is not None

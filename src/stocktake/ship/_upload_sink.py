@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stocktake import faults
-from stocktake.errors import SourceTooLargeError
+from stocktake.errors import SourceChangedError, SourceTooLargeError
 from stocktake.ship._part_sizes import PARTS_MAX, part_size_bytes
 from stocktake.ship._records import ObjectResult
 from stocktake.ship._upload import Uploader
 from stocktake.ship._upload_parts import PartUpload
-from stocktake.ship._upload_target import Target
+from stocktake.ship._upload_target import Digests, Target, digests_of
 from stocktake.store import Buffer
 
 
@@ -27,14 +27,23 @@ class ObjectSink:
         target: What it is.
         bound_bytes: It will not be larger; a tenth more is taken.
         part_bytes_min: Smallest part.
+        known: What the bytes must be, if that was found out before: nothing is hashed again then,
+            and it does not become an object if the checksum of what came is another one.
     """
 
     def __init__(
-        self, uploader: Uploader, target: Target, *, bound_bytes: int, part_bytes_min: int
+        self,
+        uploader: Uploader,
+        target: Target,
+        *,
+        bound_bytes: int,
+        part_bytes_min: int,
+        known: Digests | None = None,
     ) -> None:
         self._uploader = uploader
         self._target = target
         self.part_bytes = part_size_bytes(bound_bytes, part_bytes_min)
+        self._known = known
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
@@ -50,7 +59,8 @@ class ObjectSink:
         """Take these bytes; waits while enough parts are on their way."""
         if not isinstance(data, bytes):
             data = bytes(data)
-        self._md5.update(data)
+        if self._known is None:
+            self._md5.update(data)
         self._pieces.append(data)
         self._held_bytes += len(data)
         self._size_bytes += len(data)
@@ -92,15 +102,31 @@ class ObjectSink:
         target = replace(self._target, rows=rows)
         if self._upload is None:
             body = self._cut(self._held_bytes) if self._pieces else b""
+            if self._known is not None:
+                self._compare(digests_of(body, with_crc=True))
             recheck()
             faults.reached("ship.source-rechecked")
             return self._uploader.put(target, body)
         if self._held_bytes:
             self._send_part(self._held_bytes)
-        digests = self._upload.finish_parts(self._md5.hexdigest())
+        md5 = self._md5.hexdigest() if self._known is None else self._known.md5
+        digests = self._upload.finish_parts(md5)
+        self._compare(digests)
         recheck()
         faults.reached("ship.source-rechecked")
         return self._upload.complete(target, digests)
+
+    def _compare(self, digests: Digests) -> None:
+        known = self._known
+        if known is not None and (known.size_bytes, known.crc64nvme) != (
+            digests.size_bytes,
+            digests.crc64nvme,
+        ):
+            raise SourceChangedError(
+                f"s3://{self._uploader.bucket}/{self._target.key} would have other bytes than "
+                "were planned",
+                key=self._target.key,
+            )
 
     def abandon(self) -> None:
         """Drop what was sent."""

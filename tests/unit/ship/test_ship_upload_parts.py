@@ -113,6 +113,28 @@ def test_fault_04_source_that_changes_during_the_upload_leaves_nothing(
         desk.read("big.bin")
 
 
+@pytest.mark.parametrize("with_crc", [True, False])
+def test_other_bytes_than_planned_never_become_an_object(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, with_crc: bool
+) -> None:
+    """Even if size and times say that nothing changed: the checksum of sweep 1 is compared."""
+    from stocktake.ship._task_source import SourceFile
+
+    if not with_crc:
+        desk.profile = DEGRADED
+    jobs = [desk.job("big.bin", BODY), desk.job("small.bin", b"1" * 100)]
+    for job in jobs:
+        assert desk.plan(job).outcome is Outcome.DONE
+    monkeypatch.setattr(SourceFile, "_check", lambda self, status: None)
+    (desk.folder / "big.bin").write_bytes(BODY[:-1] + b"?")
+    (desk.folder / "small.bin").write_bytes(b"2" * 100)
+    for job in jobs:
+        assert desk.ship(job).outcome is Outcome.CHANGED
+        with pytest.raises(ObjectNotFoundError):
+            desk.read(job.path.decode())
+    assert open_uploads(desk.store) == []
+
+
 def test_fault_06_source_deleted_during_the_upload_is_vanished(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
