@@ -48,6 +48,8 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("ingest", "_ingest", "Load each new object version once", _FEED, group=True),
     Entry("events", "_events", "Take events from a queue or a webhook", _FEED, group=True),
     Entry("ship", "_ship", "Put what arrives in a folder into a bucket", _SHIP, group=True),
+    Entry("convert", "_convert", "Convert CSV, JSON and XML files to Parquet", _SHIP),
+    Entry("unpack", "_unpack", "Verify an archive and unpack or list it", _SHIP),
     Entry("snapshots", "_snapshots", "List, pin, delete and thin out snapshots", _KEEP, group=True),
     Entry("catalog", "_publish", "Publish, compact and upgrade the catalog", _KEEP, group=True),
     Entry("version", "_version", "Print the version and what it runs on", _KEEP),

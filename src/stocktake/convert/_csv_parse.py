@@ -19,8 +19,7 @@ _BLOCK_BYTES = (1 << 31) - 1
 _WIDE_COLUMNS = 500
 """From here on every column leaves holes in memory: each text column first takes a whole block."""
 _MARK = b"\xef\xbb\xbf"
-_ROW_NUMBER = re.compile(r"Row #(\d+)")
-_COLUMN_NUMBER = re.compile(r"CSV column #(\d+)")
+_WHERE = re.compile(r"In CSV column #(\d+): Row #(\d+): (?:CSV conversion error to )?(.*)", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +152,13 @@ class BlockParser:
                 actual=one.actual,
             )
         text = str(error)
-        number, column = _ROW_NUMBER.search(text), _COLUMN_NUMBER.search(text)
-        if number and column:
-            row = block.first_row + int(number[1]) - 1
-            line = block.line_of(int(number[1]) - 1)
-            reason = text.rpartition("CSV conversion error ")[2][:120]
+        found = _WHERE.match(text)
+        if found:
+            place = int(found[2]) - 1
+            row, line = block.first_row + place, block.line_of(place)
+            column = self._names[int(found[1])]
             return BadRowError(
-                f"{self._name}: row {row} (line {line}), column {column[1]}: {reason}",
+                f"{self._name}: row {row} (line {line}), column {column!r}: {found[3][:120]}",
                 hint="leave the column out of the schema, or make its type wider",
                 row=row,
                 line=line,

@@ -7,7 +7,7 @@ never fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,8 +19,8 @@ from stocktake.convert._lattice_times import time_candidates
 from stocktake.convert._text_block import TextBlock
 from stocktake.convert._typed_text import field_with_format
 
-_TEXTS_AT_ONCE = 256
-_ORDER = [one.name for one in (*number_candidates(), *time_candidates())]
+_NUMBERS = [one.name for one in number_candidates()]
+_ORDER = [*_NUMBERS, *(one.name for one in time_candidates())]
 _WHY_CHARS_MAX = 400
 
 
@@ -138,12 +138,9 @@ class ColumnLattice:
     def _keep(self, one: _Candidate, block: TextBlock, number: Callable[[int], int]) -> bool:
         if one.admits(block):
             return True
-        for place, text in enumerate(_texts(block)):
-            reason = one.misfit(text)
-            if reason is not None:
-                self._ruled_out.append((number(place), reason, one.name))
-                return False
-        self._ruled_out.append((number(0), "a value in the rows after it", one.name))
+        place = _first_misfit(one, block)
+        reason = one.misfit(block.text(place)) or "written unlike the rows before"
+        self._ruled_out.append((number(place), reason, one.name))
         return False
 
     def _close(self, row: int, reason: str) -> None:
@@ -157,14 +154,30 @@ class ColumnLattice:
 def _row_text(row: int, reasons: dict[str, list[str]], place: int) -> str:
     """What one row rules out; plain text is not explained type by type."""
     telling = {why: names for why, names in reasons.items() if not why.startswith(("no ", "not "))}
-    if not telling and sum(map(len, reasons.values())) == place == len(_ORDER):
+    names = [name for some in reasons.values() for name in some]
+    if not telling and len(names) == place == len(_ORDER):
         return f"row {row} is text"
     if telling:
-        whys = [f"{', '.join(names)} ({why})" for why, names in telling.items()]
+        whys = [f"{_together(some)} ({why})" for why, some in telling.items()]
         return f"row {row} rules out " + ", ".join(whys)
-    return f"row {row} rules out " + ", ".join(name for names in reasons.values() for name in names)
+    return f"row {row} rules out {_together(names)}"
 
 
-def _texts(block: TextBlock) -> Iterator[str]:
-    for start in range(0, block.count, _TEXTS_AT_ONCE):
-        yield from block.array.slice(start, _TEXTS_AT_ONCE).to_pylist()
+def _together(names: list[str]) -> str:
+    """Names of types, with a word for the families that are complete."""
+    for word, family in (("all types", _ORDER), ("numbers", _NUMBERS), ("integers", _NUMBERS[:3])):
+        if set(family) <= set(names):
+            return ", ".join([word, *(name for name in names if name not in family)])
+    return ", ".join(names)
+
+
+def _first_misfit(one: _Candidate, block: TextBlock) -> int:
+    """The place of the first value that a type does not admit, of a block that it does not."""
+    good, bad = 0, block.count
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if one.admits(TextBlock(block.array.slice(good, middle - good))):
+            good = middle
+        else:
+            bad = middle
+    return good

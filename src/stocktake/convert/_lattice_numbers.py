@@ -135,7 +135,7 @@ class FloatCandidate:
     @property
     def name(self) -> str:
         """For people."""
-        return "double" if self.dotted else "double (whole numbers without a dot)"
+        return "double (1.0)" if self.dotted else "double (1)"
 
     def admits(self, block: TextBlock) -> bool:
         """Whether all values fit."""
