@@ -48,6 +48,7 @@ class Sighting:
             Completed ones, too: what it means is the ledger's to say.
         altered: With `checksum`: files whose bytes are not those that were shipped, although size
             and times are. The ledger must take them for new (`add_sources(..., force=True)`).
+        detected: New and changed files that no poll saw before, ready or not; some of very many.
     """
 
     ready: list[ReadySource]
@@ -57,6 +58,7 @@ class Sighting:
     problems: list[tuple[bytes, StocktakeError]]
     vanished: list[bytes]
     altered: list[ReadySource] = field(default_factory=list)
+    detected: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class _Round:
     resting: list[tuple[int, bytes, bytes, os.stat_result]] = field(default_factory=list)
     problems: dict[bytes, StocktakeError] = field(default_factory=dict)
     blind: list[bytes] = field(default_factory=list)
+    detected: list[bytes] = field(default_factory=list)
     waiting: int = 0
     busy: int = 0
     unmarked: int = 0
@@ -152,7 +155,16 @@ class Arrival:
         problems = [(path, e) for path, e in now.problems.items() if path not in self._told]
         self._told = set(now.problems)
         altered = self._rereader.step() if self._rereader is not None else []
-        return Sighting(ready, now.waiting, now.busy, now.unmarked, problems, vanished, altered)
+        return Sighting(
+            ready,
+            now.waiting,
+            now.busy,
+            now.unmarked,
+            problems,
+            vanished,
+            altered,
+            now.detected,
+        )
 
     def forget(self, path: bytes) -> None:
         """Look at this file as at a new one; if it is gone it is not called vanished."""
@@ -232,6 +244,8 @@ class Arrival:
             path = self._root + b"/" + below + name
             one = before.get(name)
             if one is None or one.print != fingerprint(status):
+                if len(now.detected) < READY_MAX:
+                    now.detected.append(below + name)
                 one = self._judge.first_seen(path, status, now.now_s)
             try:
                 rests = self._judge.at_rest(path, one, now.now_s)

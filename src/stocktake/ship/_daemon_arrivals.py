@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from stocktake import faults
 from stocktake.errors import StocktakeError, WatchedFolderError
 from stocktake.ship._arrival import Arrival, Sighting
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._events import EventKind
+from stocktake.ship._ledger import forget_vanished
+from stocktake.ship._ledger_view import shipped_sha256
 from stocktake.ship._records import ReadySource
 from stocktake.ship._watch import FolderWatch
 
@@ -59,7 +62,12 @@ class Arrivals:
         context = self._context
         try:
             settings = context.settings
-            arrival = Arrival(settings, clock=context.clock, known=context.ledger.identities())
+            arrival = Arrival(
+                settings,
+                clock=context.clock,
+                known=context.ledger.identities(),
+                sha256_of=partial(shipped_sha256, context.ledger),
+            )
             self._watch = FolderWatch(settings)
             while not self._stopped.is_set():
                 self._wait(self._look(arrival))
@@ -104,10 +112,22 @@ class Arrivals:
 
     def _take(self, sighting: Sighting) -> None:
         context = self._context
-        ready: Sequence[ReadySource] = sighting.ready
+        for path in sighting.detected:
+            context.tell(EventKind.DETECTED, path)
+        self._add(sighting.ready, force=False)
+        self._add(sighting.altered, force=True)
+        for path in forget_vanished(context.ledger, sighting.vanished):
+            context.tell(EventKind.VANISHED, path)
+        self._report(sighting.problems)
+        context.figures.put("waiting", sighting.waiting)
+        context.inbox.put(("seen", 0, sighting.waiting, self._scans))
+
+    def _add(self, ready: Sequence[ReadySource], *, force: bool) -> None:
+        """Into the ledger, in order, then tell; `force`: although size and times are known."""
+        context = self._context
         for start in range(0, len(ready), ADD_TOGETHER):
             some = ready[start : start + ADD_TOGETHER]
-            context.ledger.add_sources(some)
+            context.ledger.add_sources(some, force=force)
             faults.reached("ship.seen")
             for source in some:
                 context.tell(
@@ -117,12 +137,6 @@ class Arrivals:
                     size_bytes=source.identity.size_bytes,
                 )
             context.inbox.put(("seen", len(some), None, 0))
-        for path in sighting.vanished:
-            context.ledger.forget(path)
-            context.tell(EventKind.VANISHED, path)
-        self._report(sighting.problems)
-        context.figures.put("waiting", sighting.waiting)
-        context.inbox.put(("seen", 0, sighting.waiting, self._scans))
 
     def _report(self, problems: Sequence[tuple[bytes, StocktakeError]]) -> None:
         """Each problem once, not with every scan."""

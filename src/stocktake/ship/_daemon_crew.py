@@ -80,7 +80,16 @@ class Crew:
     def heard(self, worker: WorkerProcess, name: str, args: list[Any]) -> None:
         """A worker said something: progress is noted down, the rest is the daemon's thread's."""
         if name == "progress":
-            self._context.figures.moved(*args)
+            file = self._context.figures.moved(*args)
+            if file is not None:
+                self._context.tell(
+                    EventKind.PROGRESS,
+                    file.path,
+                    None,
+                    phase=file.phase,
+                    done_bytes=file.done_bytes,
+                    total_bytes=file.total_bytes,
+                )
         else:
             self._context.inbox.put((name, worker, *args))
 

@@ -93,14 +93,17 @@ class FigureBook:
             now_s = self._monotonic_s()
             self._active[source_id] = ActiveFile(path, phase, 0, total_bytes, now_s)
 
-    def moved(self, source_id: int, phase: str, done_bytes: int, total_bytes: int) -> None:
-        """It is so far."""
+    def moved(
+        self, source_id: int, phase: str, done_bytes: int, total_bytes: int
+    ) -> ActiveFile | None:
+        """It is so far; None if no worker is at it."""
         with self._lock:
             known = self._active.get(source_id)
-            if known is not None:
-                self._active[source_id] = ActiveFile(
-                    known.path, phase, done_bytes, total_bytes, known.since_s
-                )
+            if known is None:
+                return None
+            moved = ActiveFile(known.path, phase, done_bytes, total_bytes, known.since_s)
+            self._active[source_id] = moved
+        return moved
 
     def left(self, source_id: int) -> None:
         """No worker is at it any more."""

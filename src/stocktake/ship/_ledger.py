@@ -298,6 +298,19 @@ class Ledger(_WritingLedger):
         return True
 
 
+def forget_vanished(ledger: Ledger, paths: Sequence[bytes]) -> list[bytes]:
+    """`Ledger.forget` of many paths, few commits; gives those that waited to be shipped."""
+    found: list[bytes] = []
+    for start in range(0, len(paths), _CHUNK):
+        chunk = paths[start : start + _CHUNK]
+
+        def work(books: Books, chunk: Sequence[bytes] = chunk) -> list[bytes]:
+            return [path for path in chunk if sources.forget(books, path)]
+
+        found += ledger._write(work)
+    return found
+
+
 def request_retry(path: Path, paths: Sequence[bytes] | None, *, clock: Clock) -> list[SourceRow]:
     """`Ledger.retry` from another process, also while the daemon is at work: it takes no lock."""
     connection = connect(path, mode="rw")

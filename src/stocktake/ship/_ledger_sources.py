@@ -207,11 +207,13 @@ def wake(books: Books) -> None:
     )
 
 
-def forget(books: Books, path: bytes) -> None:
-    """A file that is gone before it was shipped."""
+def forget(books: Books, path: bytes) -> bool:
+    """A file that is gone before it was shipped; False if it did not wait to be."""
     source = books.by_path(path)
-    if source is not None and source["state"] in (PENDING, PLANNED, RETRY):
-        give_up(books, source, VANISHED)
+    if source is None or source["state"] not in (PENDING, PLANNED, RETRY):
+        return False
+    give_up(books, source, VANISHED)
+    return True
 
 
 def retry(books: Books, paths: list[bytes] | None) -> list[int]:

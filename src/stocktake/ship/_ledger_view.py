@@ -287,3 +287,12 @@ def _open_upload(books: Books, row: sqlite3.Row) -> OpenUpload:
         extra.get("replaces"),
         row["ordinal"] < 0 or source["state"] != STATE_CODES[SourceState.SHIPPING],
     )
+
+
+def shipped_sha256(ledger: LedgerView, path: bytes) -> str | None:
+    """Hex digest of what was shipped of a path; None if its content is not completed."""
+    with ledger._books() as books:
+        source = books.by_path(path)
+    if source is None or STATES[source["state"]] is not SourceState.COMPLETED:
+        return None
+    return rows.hex_text(source["sha256"])
