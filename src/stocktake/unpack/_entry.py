@@ -19,7 +19,7 @@ class Header:
     """What an archive says about one entry.
 
     Attributes:
-        raw_path: The name's bytes.
+        raw_path: The name's bytes; empty if there is no way to have them.
         name: The name as text.
         kind: Only files have bytes.
         size_bytes: None where the archive does not say it.
@@ -49,7 +49,7 @@ class Entry:
         pieces: Begins to decode: pieces of at most 1 MiB, verified when they end. Once.
         packed: Bytes that came out before, and packed ones taken, for the ratio.
         stored: Where the same bytes lie in the file below, if they do.
-        unique: The format's directory says that no other entry has this name.
+        unique: The format's directory says that no other entry can have this path.
     """
 
     raw_path: bytes
@@ -89,11 +89,15 @@ class Reading:
 
 
 def with_raw_name(header: Header, raw_name: bytes | None) -> Header:
-    """The header with its name as the archive has it; libarchive gives it composed (NFC)."""
+    """The header with its name as the archive has it.
+
+    libarchive gives it composed (NFC), and in the C locale it gives no name that is not ASCII.
+    """
     if raw_name is None or raw_name == header.raw_path:
         return header
     name = decode_name(raw_name)
     same = comparable(name.rstrip("/")) == comparable(header.name.rstrip("/"))
+    same = same or not header.name
     return replace(header, name=name, raw_path=raw_name) if same else header
 
 

@@ -155,9 +155,7 @@ class ArchiveHandle:
 
     def _header(self, entry: c_void_p) -> Header:
         c = self._c
-        raw = self._text(entry, c.archive_entry_pathname_utf8, c.archive_entry_pathname)
-        if raw is None:
-            raise ArchiveCorruptError(f"{self._name} has a name that is no text", name=self._name)
+        raw = self._text(entry, c.archive_entry_pathname_utf8, c.archive_entry_pathname) or b""
         hard = self._text(entry, c.archive_entry_hardlink_utf8, c.archive_entry_hardlink)
         soft = self._text(entry, c.archive_entry_symlink_utf8, c.archive_entry_symlink)
         kind = _KINDS.get(c.archive_entry_filetype(entry), MemberKind.DEVICE)

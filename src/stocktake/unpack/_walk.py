@@ -144,7 +144,8 @@ class Walk:
             if before != UNREAD:
                 self._compare(pieces, path, before)
             return None
-        content = None if entry.unique else self._twins.content_hash(path)
+        alone = entry.unique and not depth
+        content = None if alone else self._twins.content_hash(path)
         return Opened(
             member,
             pieces,

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
 from stocktake.errors import ArchiveCorruptError, ArchiveEncryptedError, ArchiveUnsupportedError
+from stocktake.unpack._detect import is_archive_name
 from stocktake.unpack._dos_time import zip_time
 from stocktake.unpack._entry import Entry, Reading
 from stocktake.unpack._member import MemberKind
@@ -26,20 +27,24 @@ _LINK_BYTES_MAX = 4096
 def zip_entries(file: Span, reading: Reading) -> Iterator[Entry]:
     """The members in the directory's order. What only local headers know is no member."""
     directory = find_directory(file, reading.name)
-    places, twice = _judge(file, directory, reading)
+    places, twice = _judge(file, directory, reading)  # None: an inner archive may add any path
     for record in read_records(file, directory, reading.name):
         yield _entry(file, directory, record, places, twice, reading)
 
 
-def _judge(file: Span, directory: Directory, reading: Reading) -> tuple[array[int], set[int]]:
+def _judge(
+    file: Span, directory: Directory, reading: Reading
+) -> tuple[array[int], set[int] | None]:
     """Where members begin, in order, and the names (hashed) that are there twice.
 
     Everything that can be said without decoding is said here: before any member is given.
     """
     places = array("Q")
     names = array("q")
+    inner = False
     for record in read_records(file, directory, reading.name):
         check_record(record, reading)
+        inner = inner or is_archive_name(record_name(record, reading))
         places.append(record.offset)
         names.append(_name_hash(record, reading))
         if not len(places) % 1024:
@@ -52,7 +57,8 @@ def _judge(file: Span, directory: Directory, reading: Reading) -> tuple[array[in
         raise _overlap(reading.name)
     ordered.append(directory.start - directory.prefix_bytes)
     names = array("q", sorted(names))
-    return ordered, {names[at] for at in range(len(names) - 1) if names[at] == names[at + 1]}
+    twice = {names[at] for at in range(len(names) - 1) if names[at] == names[at + 1]}
+    return ordered, None if inner else twice
 
 
 def record_name(record: Record, reading: Reading) -> str:
@@ -101,7 +107,7 @@ def _entry(
     directory: Directory,
     record: Record,
     places: array[int],
-    twice: set[int],
+    twice: set[int] | None,
     reading: Reading,
 ) -> Entry:
     name = record_name(record, reading)
@@ -122,7 +128,7 @@ def _entry(
         pieces,
         lambda: (0, record.packed_bytes),
         stored=(start, record.packed_bytes) if record.method == STORED else None,
-        unique=_name_hash(record, reading) not in twice,
+        unique=twice is not None and _name_hash(record, reading) not in twice,
     )
 
 
