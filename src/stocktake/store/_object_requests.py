@@ -208,7 +208,9 @@ def _payload_sha(route: Route, method: str, wire: _Wire) -> str:
 def _moved(answer: HttpAnswer, route: Route, call: Call) -> StoreError | None:
     """HEAD answers have no reason, but tell the bucket's region."""
     region = answer.headers.get("x-amz-bucket-region")
-    if route.scope is None or region in {None, route.scope.region} or answer.status == 404:
+    if not region or route.scope is None or region == route.scope.region:
+        return None
+    if answer.status not in {301, 307, 400}:
         return None
     return WrongRegionError(f"cannot {call.deed}: it is in {region}", **call.attrs)
 
