@@ -67,9 +67,10 @@ def test_life_of_a_file_is_told_in_order(yard: Shipyard) -> None:
     yard.put("a.txt", "hello")
     yard.put("t.csv", "a\n1\n")
     yard.once()
-    plain = [EventKind.SETTLED, EventKind.STARTED, EventKind.UPLOADED]
+    plain = [EventKind.DETECTED, EventKind.SETTLED, EventKind.STARTED, EventKind.UPLOADED]
     assert yard.watcher.kinds_of(b"a.txt") == plain
     assert yard.watcher.kinds_of(b"t.csv") == [
+        EventKind.DETECTED,
         EventKind.SETTLED,
         EventKind.STARTED,
         EventKind.PLANNED,
