@@ -16,7 +16,9 @@ KEPT = timedelta(days=7)
 _VERSION = 1
 
 
-def upload_profile(store: Store, settings: ShipSettings, clock: Clock) -> UploadProfile:
+def upload_profile(
+    store: Store, settings: ShipSettings, clock: Clock, ship_id: str
+) -> UploadProfile:
     """The profile of the bucket: remembered, or found out with about forty requests.
 
     Raises:
@@ -31,7 +33,7 @@ def upload_profile(store: Store, settings: ShipSettings, clock: Clock) -> Upload
     if known_about == about and clock.now() - at < KEPT:
         known: UploadProfile = profile
         return known
-    found = probe_uploads(store, settings.bucket, prefix=settings.prefix)
+    found = probe_uploads(store, settings.bucket, prefix=settings.prefix, trial_name=ship_id)
     _write(path, encode([about, clock.now(), found]))
     return found
 

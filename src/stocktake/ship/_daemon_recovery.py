@@ -100,7 +100,7 @@ class Recovery:
         if self._rebuild:
             self._fill_ledger()
         context = self._context
-        profile = upload_profile(self._store, settings, context.clock)
+        profile = upload_profile(self._store, settings, context.clock, context.ledger.ship_id)
         report = recover_uploads(context.ledger, self._store, settings, clock=context.clock)
         prefix = manifest_prefix(settings.prefix, settings.dataset)
         log = SegmentLog(self._store, settings.bucket, prefix, checksum=profile.crc64nvme)

@@ -6,6 +6,7 @@ is wrong is no check, so every one is tried with a wrong value first.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -31,6 +32,11 @@ _BODY = b"stocktake looks at what this store can do"
 _RIGHT = PutOptions(full_object_crc64nvme=True)
 _SKEW_MAX = timedelta(hours=1)
 _PART_BYTES = 5 << 20
+_NAMES = (
+    *("plain", "summed", "wrong", "once", "whole", "wrong-whole", "sized", "wrong-size"),
+    *("held", "matched", "listed", "listed-too", "unequal"),
+)
+"""Every key of a trial, so that what is left of one can be found."""
 _NO_VERDICT = (
     AccessDeniedError,
     BucketNotFoundError,
@@ -100,23 +106,34 @@ S3_UPLOADS = UploadProfile(
 
 
 def probe_uploads(
-    store: Store, bucket: str, *, prefix: str = "", unequal_parts: bool = False
+    store: Store,
+    bucket: str,
+    *,
+    prefix: str = "",
+    trial_name: str | None = None,
+    unequal_parts: bool = False,
 ) -> UploadProfile:
-    """Try out one bucket below `prefix` with objects of some bytes, in about forty requests.
+    """Try out one bucket below `prefix` with objects of some bytes, in about sixty requests.
 
-    Leaves no object and no upload behind (in a versioned bucket: versions under delete markers).
+    Leaves no object and no upload behind (in a versioned bucket: versions under delete markers),
+    also none whose id was lost with an answer. If it is killed, the next one of the same name
+    removes what it left.
 
     Args:
         store: Who is asked.
         bucket: Where.
         prefix: Below it, objects may be written and deleted.
+        trial_name: A name that nobody else uses, the same after a crash; None: a random one.
         unequal_parts: Also try parts of different sizes, which sends 11 MiB.
 
     Raises:
         MissingExtraError: awscrt is not installed.
         StoreError: The bucket cannot be written, or the store is not there.
     """
-    trial = _Trial(store, bucket, f"{prefix}.stocktake-probe/{secrets.token_hex(8)}/")
+    name = trial_name or secrets.token_hex(8)
+    trial = _Trial(store, bucket, f"{prefix}.stocktake-probe/{name}/")
+    if trial_name is not None:
+        trial.clean()
     try:
         store.put(bucket, trial.key("plain"), _BODY)
         puts = trial.puts()
@@ -138,19 +155,28 @@ class _Trial:
         self._store = store
         self._bucket = bucket
         self._folder = folder
-        self._keys: set[str] = set()
+        self._keys = {folder + name for name in _NAMES}
         self._uploads: list[MultipartUpload] = []
 
     def key(self, name: str) -> str:
-        """A key of this trial."""
-        self._keys.add(self._folder + name)
-        return self._folder + name
+        """A key of this trial, one of `_NAMES`."""
+        key = self._folder + name
+        if key not in self._keys:
+            raise ValueError(name)
+        return key
 
     def clean(self) -> None:
-        """Abort and delete everything, also after a failure."""
+        """Abort and delete everything, also after a failure, and what a lost answer left."""
         for upload in self._uploads:
             _works(upload.abort)
+        for key in sorted(self._keys):
+            with contextlib.suppress(StoreError):  # who may not list them cannot end them
+                self._abort_all(key)
         self._store.delete(self._bucket, sorted(self._keys))
+
+    def _abort_all(self, key: str) -> None:
+        for left in uploads_of(self._store, self._bucket, key):
+            self._store.begin_upload(self._bucket, key, upload_id=left.upload_id).abort()
 
     def puts(self) -> dict[str, bool]:
         """What PUT checks."""

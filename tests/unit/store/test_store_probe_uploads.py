@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from stocktake.errors import AccessDeniedError, BucketNotFoundError, UnsupportedOperationError
-from stocktake.store import S3_UPLOADS, ListQuery, UploadProfile, probe_uploads
-from stocktake.testing import FaultStore, MemoryStore, Planned
+from stocktake.store import S3_UPLOADS, ListQuery, UploadProfile, open_store, probe_uploads
+from stocktake.testing import (
+    FakeS3,
+    Fault,
+    FaultProxy,
+    FaultStore,
+    LostAnswer,
+    MemoryStore,
+    Planned,
+)
 
 
 @pytest.fixture
@@ -63,3 +72,20 @@ def test_access_denied_in_the_middle_is_told_and_nothing_is_left(store, verb):
 def test_a_bucket_that_is_not_there_is_told(store):
     with pytest.raises(BucketNotFoundError):
         probe_uploads(store, "nowhere")
+
+
+def test_an_upload_whose_id_was_lost_with_the_answer_is_not_left():
+    with FakeS3() as fake, FaultProxy(fake.endpoint_url) as proxy:
+        fake.create_bucket("b")
+        lost = proxy.add(Fault("^POST .*uploads", LostAnswer(), times=2))
+        store = open_store(fake.options(endpoint_url=proxy.endpoint_url))
+        assert probe_uploads(store, "b") == replace(S3_UPLOADS, same_size_parts=None)
+        assert lost.hits == 2
+        assert is_empty(store)
+
+
+def test_what_a_killed_probe_left_is_removed_by_the_next_of_its_name(store):
+    store.put("b", ".stocktake-probe/me/plain", b"left")
+    store.begin_upload("b", ".stocktake-probe/me/whole")
+    probe_uploads(store, "b", trial_name="me")
+    assert is_empty(store)
