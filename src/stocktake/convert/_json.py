@@ -21,6 +21,7 @@ from stocktake.convert._json_parse import (
     is_fast,
     leaves,
     parse_fast,
+    values_again,
     values_of,
 )
 from stocktake.convert._json_shape import Shape
@@ -34,6 +35,7 @@ from stocktake.convert._plan import (
     TableKind,
 )
 from stocktake.convert._plan_json import SCHEMA, schema_of, schema_to_text
+from stocktake.convert._records_again import as_planned
 from stocktake.errors import ConvertLimitError
 
 VALUE = "value"
@@ -177,11 +179,16 @@ def write(
         [field.with_name(name) for field, name in zip(schema, details["sources"], strict=True)]
     )
     is_value = bool(details["is_value"])
-    text = JsonText(stream, options)
-    text.next_byte()
-    for block in blocks(text, form, options, Beside()):
-        for batch in _batches(block, read, is_value=is_value):
-            out.write(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        text = JsonText(stream, options)
+        text.next_byte()
+        for block in blocks(text, form, options, Beside()):
+            for batch in _batches(block, read, is_value=is_value):
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+    for batch in as_planned(batches()):
+        out.write(batch)
     return ()
 
 
@@ -192,6 +199,6 @@ def _batches(block: Block, schema: pa.Schema, *, is_value: bool) -> Iterator[pa.
             yield batch
             return
     rows = max(1, CELLS_MAX // 4 // leaves(schema))
-    values = (value for _, value in values_of(block))
+    values = values_again(block)
     while some := list(islice(values, rows)):
         yield batch_of(some, schema, is_value=is_value)

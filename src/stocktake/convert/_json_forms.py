@@ -32,7 +32,7 @@ class Form:
     path: tuple[str, ...] | None = None
 
 
-class OtherFormError(Exception):
+class OtherFormError(ValueError):
     """It has another form than was thought: begin again."""
 
     def __init__(self, form: Form, why: str) -> None:

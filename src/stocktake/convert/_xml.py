@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from stocktake.convert._plan import (
     TableKind,
 )
 from stocktake.convert._plan_json import SCHEMA, schema_of, schema_to_text
+from stocktake.convert._records_again import as_planned
 from stocktake.convert._xml_columns import XmlColumn
 from stocktake.convert._xml_document import (
     Names,
@@ -129,19 +130,23 @@ def write(
     is_value = bool(plan.details["is_value"])
     record_field = schema.field(0) if is_value else pa.field("record", pa.struct(list(schema)))
     column = XmlColumn(record_field, names)
-    rows, taken_bytes = 0, 0
     rows_max = max(1, _CELLS_MAX // len(schema))
 
-    def flush() -> None:
+    def batch() -> pa.RecordBatch:
         values = column.take()
         arrays = [values] if is_value else values.flatten()
-        out.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    for record in records:
-        column.append([record])
-        rows += 1
-        if rows >= rows_max or text.read_bytes - taken_bytes > _BATCH_BYTES:
-            rows, taken_bytes = 0, text.read_bytes
-            flush()
-    flush()
+    def batches() -> Iterator[pa.RecordBatch]:
+        rows, taken_bytes = 0, 0
+        for record in records:
+            column.append([record])
+            rows += 1
+            if rows >= rows_max or text.read_bytes - taken_bytes > _BATCH_BYTES:
+                rows, taken_bytes = 0, text.read_bytes
+                yield batch()
+        yield batch()
+
+    for one in as_planned(batches()):
+        out.write(one)
     return ()

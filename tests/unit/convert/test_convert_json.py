@@ -16,7 +16,14 @@ from stocktake.convert import (
     plan_conversion,
     write_parquet,
 )
-from stocktake.errors import BadDocumentError, ConvertLimitError, TextEncodingError
+from stocktake.convert import _json_blocks as blocks
+from stocktake.convert import _json_text as texts
+from stocktake.errors import (
+    BadDocumentError,
+    ConvertLimitError,
+    SourceChangedError,
+    TextEncodingError,
+)
 
 
 def planned(text: bytes, kind: TableKind = TableKind.JSON, **options: Any) -> ConversionPlan:
@@ -163,3 +170,117 @@ def test_an_empty_object_is_json_text() -> None:
 def test_an_empty_key_gets_a_name() -> None:
     assert rows_of(b'[{"":1,"_c1":2}]') == [{"_c2": 1, "_c1": 2}]
     assert planned(b'[{"":1}]').columns[0].source_name == ""
+
+
+def test_numbers_beyond_a_double_are_kept_wherever_a_block_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blocks, "FIRST_BYTES", 24)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 24)
+    monkeypatch.setattr(texts, "PIECE_BYTES", 8)
+    numbers = ["0.12345678901234567890", "-1.00000000000000000001", "1E-400", "1.5", "2"] * 9
+    for order in (numbers, numbers[::-1], numbers[1:], numbers[2:]):
+        got = rows_of(("[" + ",".join(order) + "]").encode())
+        assert [row["value"] for row in got] == order
+        lines = "\n".join(order).encode()
+        assert [row["value"] for row in rows_of(lines, TableKind.JSONL)] == order
+
+
+def test_rare_keys_in_many_columns_do_not_fill_the_memory() -> None:
+    """SHP-13: rows times columns are bounded, not only bytes."""
+    text = b"[" + b",".join(b'{"k%d":1}' % (n % 3000) for n in range(20_000)) + b"]"
+    plan = planned(text)
+    assert (len(plan.columns), plan.rows) == (3000, 20_000)
+
+
+def test_a_map_with_many_keys_is_json_text() -> None:
+    many = ",".join(f'"k{n}":{n}' for n in range(300))
+    text = f'[{{"m":{{"k0":0}}}},{{"m":{{{many}}}}}]'.encode()
+    assert types_of(text) == {"m": "string (JSON text)"}
+    assert planned(text).columns[0].why == "more than 256 different keys by row 2"
+    assert rows_of(text)[0] == {"m": '{"k0":0}'}
+    assert types_of(b'[{"a":1,"b":1,"c":1}]', columns_max=2) == {"value": "string (JSON text)"}
+
+
+def test_deep_members_are_json_text() -> None:
+    deep = b'{"a":' * 60 + b"1" + b"}" * 60
+    (row,) = rows_of(b"[" + deep + b"]")
+    levels = 0
+    while isinstance(row, dict):
+        row, levels = row["a"], levels + 1
+    assert levels == 32
+    assert row == (b'{"a":' * 28 + b"1" + b"}" * 28).decode()
+
+
+def test_a_late_change_of_type_widens_and_never_fails() -> None:
+    rows = [f'{{"a":{n},"s":"x"}}' for n in range(30_000)]
+    late = [*rows, '{"a":"text","s":"y","new":[1.5]}']
+    for kind, text in (
+        (TableKind.JSON, "[" + ",".join(late) + "]"),
+        (TableKind.JSONL, "\n".join(late)),
+    ):
+        got = rows_of(text.encode(), kind)
+        assert got[0] == {"a": "0", "s": "x", "new": None}
+        assert got[-1] == {"a": '"text"', "s": "y", "new": [1.5]}
+        (why,) = [one.why for one in planned(text.encode(), kind).columns if one.name == "a"]
+        assert why == "row 1 holds a number; row 30001 holds a string"
+
+
+def test_an_element_longer_than_a_block_is_cut_out_whole() -> None:
+    long = b'{"a":"' + b"x" * 5_000_000 + b'","b":[' + b"{},1," * 1000 + b"0]}"
+    text = b'[{"a":"s","b":[]},' + long + b',{"a":"t","b":null}]'
+    assert [len(row["a"]) for row in rows_of(text)] == [1, 5_000_000, 1]
+    lines = b'{"a":"s","b":[]}\n' + long
+    assert [len(row["a"]) for row in rows_of(lines, TableKind.JSONL)] == [1, 5_000_000]
+    for kind in (TableKind.JSON, TableKind.JSONL):
+        with pytest.raises(ConvertLimitError, match=r"row [12], line [12]: a record of more than"):
+            planned(text if kind is TableKind.JSON else lines, kind, field_bytes_max=1 << 20)
+
+
+def test_the_only_array_of_objects_in_an_object_is_the_records() -> None:
+    text = b'{"count":2,"tags":["x"],"items":[{"a":1},{"a":2}],"next":{"page":[1]}}'
+    assert rows_of(text) == [{"a": 1}, {"a": 2}]
+    details = planned(text).details
+    assert details["metadata"] == {
+        "form": "member",
+        "records_path": "items",
+        "beside": {"count": "2", "tags": '["x"]', "next": '{"page":[1]}'},
+    }
+
+
+def test_two_arrays_of_objects_make_one_row() -> None:
+    text = b'{"a":[{"x":1}],"b":[{"y":1}]}'
+    assert rows_of(text) == [{"a": [{"x": 1}], "b": [{"y": 1}]}]
+    assert rows_of(text, records_path="b") == [{"y": 1}]
+    with pytest.raises(ConvertLimitError, match="'a' and 'b' are both arrays of objects"):
+        planned(text, field_bytes_max=16)
+
+
+def test_much_beside_the_records_is_kept_or_told_of() -> None:
+    text = b'{"items":[{"a":1}],"blob":"' + b"x" * 70_000 + b'"}'
+    assert rows_of(text) == [{"items": [{"a": 1}], "blob": "x" * 70_000}]
+    plan = planned(text, records_path="items")
+    assert plan.warnings == ("blob: 70,002 bytes beside the records are left out",)
+
+
+def test_a_records_path_leads_through_objects() -> None:
+    text = b'{"d":{"n":1,"i":[{"a":1}],"k":5},"z":1}'
+    assert rows_of(text, records_path="d/i") == [{"a": 1}]
+    assert rows_of(text, records_path="d") == [{"n": 1, "i": [{"a": 1}], "k": 5}]
+    for path in ("d/x", "x", "d/n"):
+        with pytest.raises(BadDocumentError):
+            planned(text, records_path=path)
+    with pytest.raises(BadDocumentError, match="it is no object"):
+        planned(b"[1]", records_path="a")
+
+
+def test_lines_in_a_json_file_are_found() -> None:
+    assert rows_of(b'{"a":1}\n{"a":2}\n') == [{"a": 1}, {"a": 2}]
+    assert rows_of(b'{"i":[{"a":1}]}\n{"i":[]}\n') == [{"i": [{"a": 1}]}, {"i": []}]
+
+
+def test_a_source_that_changed_between_the_passes_is_not_converted() -> None:
+    plan = planned(b'[{"a":1}]')
+    for other in (b'[{"a":"x"}]', b'[{"a":', b'[{"b":1}]', b'[{"a":1} ]'):
+        with pytest.raises(SourceChangedError):
+            write_parquet(plan, io.BytesIO(other), io.BytesIO(), ConvertOptions())
