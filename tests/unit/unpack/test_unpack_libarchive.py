@@ -181,9 +181,7 @@ def test_names_do_not_depend_on_the_locale(locale: str, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ).stdout
-    lines = [
-        f"{name} {path!a} {len(tree[path])}" for name in ("x.tar", "x.7z") for path in tree
-    ]
+    lines = [f"{name} {path!a} {len(tree[path])}" for name in ("x.tar", "x.7z") for path in tree]
     assert output.splitlines() == lines
 
 
