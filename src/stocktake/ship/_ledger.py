@@ -21,7 +21,7 @@ from stocktake.ship._ledger_adopt import adopt
 from stocktake.ship._ledger_books import DONE, Books
 from stocktake.ship._ledger_lock import lock_ledger
 from stocktake.ship._ledger_rows import SourceRow
-from stocktake.ship._ledger_schema import check_version, connect, migrate
+from stocktake.ship._ledger_schema import check_version, connect, migrate, shrink
 from stocktake.ship._ledger_tokens import Tokens
 from stocktake.ship._ledger_view import LedgerView, source_row
 from stocktake.ship._ledger_writer import LedgerWriter, typed
@@ -72,7 +72,14 @@ class _WritingLedger(LedgerView):
     def _write(self, work: Callable[[Books], T]) -> T:
         if self._writer is None:
             raise LedgerError("the ledger was opened for reading")
-        return self._writer.run(lambda connection: work(self._writing_books(connection)))
+
+        def run(connection: sqlite3.Connection) -> T:
+            books = self._writing_books(connection)
+            answer = work(books)
+            books.flush()
+            return answer
+
+        return self._writer.run(run)
 
     def _writing_books(self, connection: sqlite3.Connection) -> Books:
         return Books(connection, self._tokens, int(self._clock.now().timestamp() * 1000))
@@ -232,7 +239,7 @@ class Ledger(_WritingLedger):
 
         def work(books: Books) -> None:
             books.db.execute("DELETE FROM unwritten WHERE number <= ?", (number,))
-            books.set_meta("last_segment", max(number, int(books.meta("last_segment"))))
+            books.counter("last_segment", max(0, number - books.counter("last_segment")))
             books.set_meta("last_segment_name", name)
 
         self._write(work)
@@ -270,8 +277,8 @@ class Ledger(_WritingLedger):
         """Completed objects get numbers above this one: segments with those below exist."""
 
         def work(books: Books) -> None:
-            books.set_meta("next_number", max(after + 1, int(books.meta("next_number"))))
-            books.set_meta("last_segment", max(after, int(books.meta("last_segment"))))
+            books.counter("next_number", max(0, after + 1 - books.counter("next_number")))
+            books.counter("last_segment", max(0, after - books.counter("last_segment")))
 
         self._write(work)
 
@@ -291,7 +298,7 @@ class Ledger(_WritingLedger):
         books = self._writing_books(connection)
         row = books.one("SELECT source_id FROM garbage LIMIT 1")
         if row is None:
-            return False
+            return shrink(connection)
         if not sources.clear_planned(books, row[0]):
             books.db.execute("DELETE FROM garbage WHERE source_id = ?", (row[0],))
             sources.drop_retired_if_useless(books, row[0])
@@ -359,6 +366,6 @@ def _begin_session(connection: sqlite3.Connection) -> Tokens:
     """Numbers that are given from now on have a secret of this process."""
     connection.execute("PRAGMA journal_mode = WAL")
     tokens = Tokens(connection)
-    row = connection.execute("SELECT value FROM meta WHERE name = 'next_id'").fetchone()
+    row = connection.execute("SELECT next_id FROM counters").fetchone()
     tokens.begin(connection, row[0])
     return tokens

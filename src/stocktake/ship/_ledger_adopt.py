@@ -8,7 +8,15 @@ from typing import Any
 
 from stocktake.manifests import UploadRecord
 from stocktake.ship import _ledger_rows as rows
-from stocktake.ship._ledger_books import COMPLETED, DONE, PENDING, RETRY, Books
+from stocktake.ship._ledger_books import (
+    COMPLETED,
+    DONE,
+    PENDING,
+    RETRY,
+    Books,
+    derivable,
+    insert_source,
+)
 from stocktake.ship._ledger_claims import drop_replaced
 from stocktake.ship._ledger_schema import KIND_CODES, RETIRED, SMALL_PLAIN
 from stocktake.ship._records import Identity, SourceKind
@@ -38,19 +46,19 @@ def adopt(
         books.db.execute("INSERT OR IGNORE INTO tokens VALUES (?)", (record.token,))
         drop_replaced(books, record.s3_key, holder_id)
         if not written:
-            number = books.take("next_number")
+            number = books.counter("next_number", 1)
             books.db.execute(
                 "INSERT INTO unwritten (number, id) VALUES (?, ?)", (number, holder_id)
             )
-        books.take("objects")
-        books.take("bytes", record.size_bytes)
+        books.counter("objects", 1)
+        books.counter("bytes", record.size_bytes)
 
 
 def _is_known(books: Books, record: UploadRecord) -> bool:
     """Whether it was adopted before, is this ledger's own, or something newer is there."""
     if books.one("SELECT 1 FROM tokens WHERE token = ?", record.token) is not None:
         return True
-    if books.tokens.made(record.token, int(books.meta("next_id"))):
+    if books.tokens.made(record.token, books.counter("next_id")):
         return True
     uploaded_s = int(record.uploaded_at.timestamp())
     return any(
@@ -83,7 +91,7 @@ def _source(
     )
     state = PENDING if kind == _ARCHIVE and identity is not None else COMPLETED
     if current is None:
-        source_id = books.insert_source(path, stands, kind, {})
+        source_id = insert_source(books, path, stands, kind, {})
         _set(books, source_id, state, record, kind)
     elif current["kind"] == _ARCHIVE and kind == _ARCHIVE:
         source_id = current["source_id"]
@@ -114,7 +122,7 @@ def _set(books: Books, source_id: int, state: int, record: UploadRecord, kind: i
         ),
     )
     if state == COMPLETED:
-        books.take("files")
+        books.counter("files", 1)
 
 
 def _set_identity(books: Books, source_id: int, identity: Identity) -> None:
@@ -129,7 +137,7 @@ def _as_earlier(
     books: Books, current: sqlite3.Row, path: bytes, identity: Identity, kind: int
 ) -> int:
     """A retired row beside the current one: its object is ours, and is replaced one day."""
-    source_id = books.insert_source(path, identity, kind, {})
+    source_id = insert_source(books, path, identity, kind, {})
     books.db.execute(
         "DELETE FROM paths WHERE hash = ? AND source_id = ?", (rows.hash64(path), source_id)
     )
@@ -171,7 +179,7 @@ def _fill_inline(books: Books, source: sqlite3.Row, record: UploadRecord) -> int
     source_id: int = source["source_id"]
     extra = rows.extra_of(source) | _seldom(record, source["size_bytes"])
     retired = source["state"] == RETIRED
-    explicit = retired or not books.derivable(record.s3_key, source["path"])
+    explicit = retired or not derivable(books, record.s3_key, source["path"])
     if explicit:
         extra["key"] = record.s3_key
         books.add_key(record.s3_key, source_id)
@@ -190,7 +198,7 @@ def _fill_inline(books: Books, source: sqlite3.Row, record: UploadRecord) -> int
 
 def _add_object(books: Books, source: sqlite3.Row, record: UploadRecord) -> int:
     """A completed object that no plan of this ledger stands for: its ordinal is negative."""
-    object_id = books.take("next_id")
+    object_id = books.counter("next_id", 1)
     single = record.entry is None and source["state"] == COMPLETED
     state = 0 if source["state"] == RETIRED and not _awaited(books, source) else 1
     books.db.execute(

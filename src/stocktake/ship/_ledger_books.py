@@ -37,6 +37,9 @@ class Books:
         self.tokens = tokens
         self.now_ms = now_ms
         self.now_s = now_ms // 1000
+        self._counters: dict[str, int] | None = None
+        self._changed = False
+        self._prefix: str | None = None
 
     def one(self, statement: str, *values: Any) -> sqlite3.Row | None:
         """The first row of an answer."""
@@ -52,13 +55,27 @@ class Books:
         """Set a value of the ledger itself."""
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
-    def take(self, name: str, count: int = 1) -> int:
-        """The first of so many new numbers; counts sums, too."""
-        row = self.one(
-            "UPDATE meta SET value = value + ? WHERE name = ? RETURNING value", count, name
-        )
-        assert row is not None
-        return int(row[0]) - count
+    def counter(self, name: str, add: int = 0) -> int:
+        """A counter as it was; `add` makes it larger once `flush` is called."""
+        if self._counters is None:
+            row = self.one("SELECT * FROM counters")
+            self._counters = {} if row is None else dict(row)
+        value: int = self._counters[name]
+        if add:
+            self._counters[name] = value + add
+            self._changed = True
+        return value
+
+    def flush(self) -> None:
+        """Write the counters."""
+        if self._changed and self._counters is not None:
+            self.db.execute(
+                "UPDATE counters SET next_id = :next_id, next_number = :next_number,"
+                " last_segment = :last_segment, files = :files, objects = :objects,"
+                " bytes = :bytes",
+                self._counters,
+            )
+            self._changed = False
 
     def source(self, source_id: int) -> sqlite3.Row | None:
         """A source's row."""
@@ -71,30 +88,6 @@ class Books:
             (rows.hash64(path),),
         )
         return next((row for row in found if row["path"] == path), None)
-
-    def insert_source(
-        self, path: bytes, identity: Identity, kind: int, extra: dict[str, Any]
-    ) -> int:
-        """A new pending source. Plain files get the room that their facts will need."""
-        source_id = self.take("next_id")
-        plain = kind in (SMALL_PLAIN, LARGE_PLAIN)
-        room = (bytes(32), bytes(8), bytes(16)) if plain else (None, None, None)
-        self.db.execute(
-            "INSERT INTO sources (source_id, path, kind, state, dev, ino, size_bytes, mtime_ns,"
-            " ctime_after_ns, since_s, sha256, crc64nvme, md5, extra)"
-            " VALUES (?, ?, ?, 2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                source_id,
-                path,
-                kind,
-                *rows.identity_columns(identity),
-                self.now_s,
-                *room,
-                rows.extra_text(extra),
-            ),
-        )
-        self.db.execute("INSERT INTO paths VALUES (?, ?)", (rows.hash64(path), source_id))
-        return source_id
 
     def set_state(self, source_id: int, state: int, *, due_ms: int | None = None) -> None:
         """Move a source; the time of it is kept."""
@@ -112,31 +105,22 @@ class Books:
 
     # keys
 
+    def prefix(self) -> str | None:
+        """What most keys of small files are in front of their path; None: not known yet."""
+        if self._prefix is None:
+            self._prefix = self.meta("prefix")
+        return self._prefix
+
     def inline_key(self, source: sqlite3.Row) -> str | None:
         """The key of a small plain file; None if it never had one."""
         explicit = rows.extra_of(source).get("key")
         if explicit is not None:
             return str(explicit)
-        prefix = self.meta("prefix")
+        prefix = self.prefix()
         try:
             return None if prefix is None else prefix + source["path"].decode("utf-8")
         except UnicodeDecodeError:
             return None
-
-    def derivable(self, key: str, path: bytes) -> bool:
-        """Whether a small file's key is the ledger's prefix and its path; learns the prefix."""
-        try:
-            text = path.decode("utf-8")
-        except UnicodeDecodeError:
-            return False
-        if not key.endswith(text):
-            return False
-        prefix = key[: len(key) - len(text)]
-        known = self.meta("prefix")
-        if known is None:
-            self.set_meta("prefix", prefix)
-            return True
-        return bool(known == prefix)
 
     def object_key(self, row: sqlite3.Row, source: sqlite3.Row) -> str:
         """The key of an object's row."""
@@ -162,7 +146,7 @@ class Books:
             held = self._holder(holder_id, key)
             if held is not None:
                 yield held
-        prefix = self.meta("prefix")
+        prefix = self.prefix()
         if prefix is not None and key.startswith(prefix):
             source = self.by_path(key[len(prefix) :].encode("utf-8", "surrogatepass"))
             if (
@@ -194,6 +178,47 @@ class Books:
             state = SUPERSEDED
         etag = etag_of(source) if done else None
         return Holder(source["source_id"], source, state, 0, etag, source["since_s"], inline=True)
+
+
+def insert_source(
+    books: Books, path: bytes, identity: Identity, kind: int, extra: dict[str, Any]
+) -> int:
+    """A new pending source. Plain files get the room that their facts will need."""
+    source_id = books.counter("next_id", 1)
+    plain = kind in (SMALL_PLAIN, LARGE_PLAIN)
+    room = (bytes(32), bytes(8), bytes(16)) if plain else (None, None, None)
+    books.db.execute(
+        "INSERT INTO sources (source_id, path, kind, state, dev, ino, size_bytes, mtime_ns,"
+        " ctime_after_ns, since_s, sha256, crc64nvme, md5, extra)"
+        " VALUES (?, ?, ?, 2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            source_id,
+            path,
+            kind,
+            *rows.identity_columns(identity),
+            books.now_s,
+            *room,
+            rows.extra_text(extra),
+        ),
+    )
+    books.db.execute("INSERT INTO paths VALUES (?, ?)", (rows.hash64(path), source_id))
+    return source_id
+
+
+def derivable(books: Books, key: str, path: bytes) -> bool:
+    """Whether a small file's key is the ledger's prefix and its path; learns the prefix."""
+    try:
+        text = path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    if not key.endswith(text):
+        return False
+    prefix = key[: len(key) - len(text)]
+    known = books.prefix()
+    if known is None:
+        books.set_meta("prefix", prefix)
+        return True
+    return bool(known == prefix)
 
 
 def is_inline_done(source: sqlite3.Row) -> bool:

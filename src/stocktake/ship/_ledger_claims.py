@@ -18,6 +18,7 @@ from stocktake.ship._ledger_books import (
     SUPERSEDED,
     Books,
     Holder,
+    derivable,
 )
 from stocktake.ship._ledger_facts import drop_object, drop_retired, shown_path
 from stocktake.ship._ledger_schema import KINDS
@@ -100,14 +101,18 @@ def claim_files(
     for source in found:
         if jobs and taken_bytes + source["size_bytes"] > bytes_max:
             break
-        books.set_state(source["source_id"], SHIPPING)
         try:
             jobs.append(_claim_file(books, source, key_of))
             taken_bytes += source["size_bytes"]
         except StocktakeError as error:
             end = TaskEnd(source["source_id"], Outcome.FAILED, error.to_dict())
+            books.set_state(source["source_id"], SHIPPING)
             settle(books, end, None)
             ends.append(end)
+    books.db.executemany(
+        "UPDATE sources SET state = ?, since_s = ? WHERE source_id = ?",
+        [(SHIPPING, books.now_s, job.object_id) for job in jobs],
+    )
     return jobs, ends
 
 
@@ -116,7 +121,7 @@ def _claim_file(books: Books, source: sqlite3.Row, key_of: Callable[[bytes], str
     _, etag = claim_key(books, key, source)
     extra = rows.extra_of(source)
     before = dict(extra)
-    explicit = None if books.derivable(key, source["path"]) else key
+    explicit = None if derivable(books, key, source["path"]) else key
     if "key" in extra and extra["key"] != explicit:
         books.drop_key(extra["key"], source_id)
     if explicit is not None:
@@ -170,7 +175,7 @@ def claim_ship(books: Books) -> SourceJob | None:
 def _begin_anew(books: Books, source: sqlite3.Row, left: Iterable[sqlite3.Row]) -> None:
     for row in left:
         extra = rows.extra_of(row)
-        object_id = books.take("next_id")
+        object_id = books.counter("next_id", 1)
         books.db.execute(
             "INSERT INTO objects (object_id, source_id, ordinal, entry, key, state, table_kind,"
             " size_bytes, bound_bytes, since_s, sha256, plan, extra)"

@@ -47,15 +47,16 @@ def add_planned(books: Books, source_id: int, objects: Sequence[PlannedObject]) 
 
 def _add_planned(books: Books, source: sqlite3.Row, base: str, planned: PlannedObject) -> None:
     own, etag = claim_key(books, planned.key, source)
+    derived = planned.entry is not None and base + planned.entry == planned.key
+    key = None if derived else planned.key
     for holder in own:
         if holder.source["source_id"] != source["source_id"] or holder.inline:
             continue
         if holder.ordinal >= 0:
             raise KeyCollisionError(f"two members would become `{planned.key}`", key=planned.key)
-        if holder.state == DONE and _confirm(books, holder.id, planned):
+        if holder.state == DONE and _confirm(books, holder.id, planned, key):
             return
-    same = planned.entry is not None and base + planned.entry == planned.key
-    object_id = books.take("next_id")
+    object_id = books.counter("next_id", 1)
     bound = None if planned.bound_bytes == planned.size_bytes else planned.bound_bytes
     books.db.execute(
         "INSERT INTO objects (object_id, source_id, ordinal, entry, key, state, table_kind,"
@@ -66,7 +67,7 @@ def _add_planned(books: Books, source: sqlite3.Row, base: str, planned: PlannedO
             source["source_id"],
             planned.ordinal,
             rows.entry_bytes(planned.entry),
-            None if same else planned.key,
+            key,
             planned.table,
             planned.size_bytes,
             bound,
@@ -79,7 +80,7 @@ def _add_planned(books: Books, source: sqlite3.Row, base: str, planned: PlannedO
     books.add_key(planned.key, object_id)
 
 
-def _confirm(books: Books, object_id: int, planned: PlannedObject) -> bool:
+def _confirm(books: Books, object_id: int, planned: PlannedObject, key: str | None) -> bool:
     """An object of an earlier try stands if it was made of the same bytes in the same way."""
     row = books.one("SELECT * FROM objects WHERE object_id = ?", object_id)
     assert row is not None
@@ -89,7 +90,7 @@ def _confirm(books: Books, object_id: int, planned: PlannedObject) -> bool:
         return False
     books.db.execute(
         "UPDATE objects SET ordinal = ?, entry = ?, key = ? WHERE object_id = ?",
-        (planned.ordinal, rows.entry_bytes(planned.entry), planned.key, object_id),
+        (planned.ordinal, rows.entry_bytes(planned.entry), key, object_id),
     )
     return True
 
@@ -236,15 +237,27 @@ def _complete_inline(books: Books, result: ObjectResult) -> None:
         )
     if source["state"] == COMPLETED and etag_of(source) == result.etag:
         return
-    check_running(books, result.object_id, SHIPPING)
+    if source["state"] != SHIPPING:
+        check_running(books, result.object_id, SHIPPING)
     extra = rows.extra_of(source)
+    ends_here = extra.keys() <= {"key"}
     replaces = extra.pop("replaces", None)
     extra |= _seldom(result, source["size_bytes"])
     books.db.execute(
-        "UPDATE sources SET sha256 = ?, crc64nvme = ?, md5 = ?, extra = ? WHERE source_id = ?",
-        (*_facts(result), rows.extra_text(extra), result.object_id),
+        "UPDATE sources SET state = ?, since_s = ?, sha256 = ?, crc64nvme = ?, md5 = ?, extra = ?"
+        " WHERE source_id = ?",
+        (
+            COMPLETED if ends_here else SHIPPING,
+            books.now_s,
+            *_facts(result),
+            rows.extra_text(extra),
+            result.object_id,
+        ),
     )
     _count(books, result)
+    if ends_here:
+        books.counter("files", 1)
+        return
     if replaces is not None:
         drop_replaced(books, books.inline_key(source) or "", result.object_id)
     after = books.source(result.object_id)
@@ -290,7 +303,7 @@ def _complete_object(books: Books, row: sqlite3.Row, result: ObjectResult) -> No
 def _tell_successors(books: Books, key: str, object_id: int, etag: str | None) -> None:
     """An upload that was set aside came through after all: what follows replaces it."""
     for holder in books.holders(key):
-        if not holder.inline and holder.id > object_id and holder.state == _O_PLANNED:
+        if not holder.inline and holder.id > object_id and holder.state >= _O_PLANNED:
             row = books.one("SELECT extra FROM objects WHERE object_id = ?", holder.id)
             books.db.execute(
                 "UPDATE objects SET extra = ? WHERE object_id = ?",
@@ -318,11 +331,11 @@ def _seldom(result: ObjectResult, size_bytes: int) -> dict[str, Any]:
 
 
 def _count(books: Books, result: ObjectResult) -> None:
-    books.take("objects")
-    books.take("bytes", result.size_bytes)
+    books.counter("objects", 1)
+    books.counter("bytes", result.size_bytes)
     books.db.execute(
         "INSERT INTO unwritten (number, id) VALUES (?, ?)",
-        (books.take("next_number"), result.object_id),
+        (books.counter("next_number", 1), result.object_id),
     )
 
 

@@ -12,6 +12,8 @@ from stocktake.ship._records import ObjectState, SourceKind, SourceState
 VERSION = 1
 """`user_version` of the files that this code writes."""
 
+_FREE_PAGES = 64
+
 RETIRED = 0
 """A source row whose path has newer content; its objects may still be in the bucket."""
 
@@ -97,8 +99,10 @@ CREATE TABLE tokens (token TEXT PRIMARY KEY) WITHOUT ROWID, STRICT;
 CREATE TABLE unwritten (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, record TEXT) STRICT;
 CREATE INDEX unwritten_of ON unwritten (id);
 CREATE TABLE garbage (source_id INTEGER PRIMARY KEY) STRICT;
-INSERT INTO meta VALUES ('next_id', 1), ('next_number', 1), ('last_segment', 0),
-    ('files', 0), ('objects', 0), ('bytes', 0);
+CREATE TABLE counters (next_id INTEGER NOT NULL, next_number INTEGER NOT NULL,
+    last_segment INTEGER NOT NULL, files INTEGER NOT NULL, objects INTEGER NOT NULL,
+    bytes INTEGER NOT NULL) STRICT;
+INSERT INTO counters VALUES (1, 1, 0, 0, 0, 0);
 """
 
 
@@ -138,6 +142,7 @@ def migrate(connection: sqlite3.Connection, fill: Callable[[sqlite3.Connection],
     """
     if check_version(connection) == VERSION:
         return
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -150,6 +155,16 @@ def migrate(connection: sqlite3.Connection, fill: Callable[[sqlite3.Connection],
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def shrink(connection: sqlite3.Connection) -> bool:
+    """Give some pages back, if nothing is on a few in a hundred; True if some went."""
+    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    if free <= max(8, pages // 64):
+        return False
+    connection.execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
+    return True
 
 
 def check_version(connection: sqlite3.Connection) -> int:

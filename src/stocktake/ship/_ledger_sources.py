@@ -18,6 +18,7 @@ from stocktake.ship._ledger_books import (
     SHIPPING,
     VANISHED,
     Books,
+    insert_source,
     is_inline_done,
 )
 from stocktake.ship._ledger_facts import drop_retired
@@ -40,7 +41,7 @@ def add_ready(books: Books, ready: ReadySource, small_max_bytes: int, *, force: 
     kind = kind_code(ready, small_max_bytes)
     source = books.by_path(ready.path)
     if source is None:
-        books.insert_source(ready.path, ready.identity, kind, {})
+        insert_source(books, ready.path, ready.identity, kind, {})
     elif source["state"] in (PLANNING, SHIPPING):
         if force or rows.identity_of_row(source) != ready.identity:
             extra = rows.extra_of(source)
@@ -87,7 +88,7 @@ def renew(books: Books, source: sqlite3.Row, identity: Identity, kind: int) -> i
         if source["kind"] == SMALL_PLAIN and "key" in extra:
             books.drop_key(extra["key"], source_id)
         books.db.execute("DELETE FROM sources WHERE source_id = ?", (source_id,))
-    return books.insert_source(source["path"], identity, kind, {"earlier": earlier or None})
+    return insert_source(books, source["path"], identity, kind, {"earlier": earlier or None})
 
 
 def _successor_json(identity: Identity, kind: int) -> dict[str, int]:
@@ -281,7 +282,7 @@ def finish(books: Books, source: sqlite3.Row) -> None:
         extra.pop(name, None)
     books.set_extra(source_id, extra)
     books.set_state(source_id, COMPLETED)
-    books.take("files")
+    books.counter("files", 1)
     promote(books, source_id)
 
 

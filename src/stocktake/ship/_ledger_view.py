@@ -114,7 +114,7 @@ class LedgerView:
     def knows_token(self, token: str) -> bool:
         """Whether an object with this token is of this ledger, or was adopted by it."""
         with self._books() as books:
-            if self._tokens.made(token, int(books.meta("next_id"))):
+            if self._tokens.made(token, books.counter("next_id")):
                 return True
             return books.one("SELECT 1 FROM tokens WHERE token = ?", token) is not None
 
@@ -141,9 +141,9 @@ class LedgerView:
             pages = books.one("SELECT * FROM pragma_page_count, pragma_page_size")
             return LedgerFigures(
                 _counts(books),
-                books.meta("files"),
-                books.meta("objects"),
-                books.meta("bytes"),
+                books.counter("files"),
+                books.counter("objects"),
+                books.counter("bytes"),
                 _count(books, "SELECT count(*) FROM objects WHERE state > 2"),
                 _count(books, "SELECT count(*) FROM unwritten"),
                 None if since is None else rows.from_seconds(since),
@@ -178,7 +178,7 @@ class LedgerView:
     def last_segment_number(self) -> int:
         """Number of the last completed object that is in a manifest segment."""
         with self._books() as books:
-            return int(books.meta("last_segment"))
+            return books.counter("last_segment")
 
     # inside
 
