@@ -34,7 +34,6 @@ class Uploaded:
     program: str
     wall_s: float
     cpu_s: float
-    rss_mb: float
     server_cpu_s: float
 
 
@@ -54,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     table(
         f"{chosen.files:,} files of {chosen.file_bytes:,} bytes, and one of "
         f"{chosen.large_bytes:,}; best of {chosen.times}",
-        ["task", "program", "wall s", "CPU s", "RSS MB", "server CPU s"],
+        ["task", "program", "wall s", "CPU s", "server CPU s"],
         [list(asdict(row).values()) for row in rows],
     )
     keep(f"uploads-{chosen.files}", [requests, *[asdict(row) for row in rows]])
@@ -101,9 +100,7 @@ def compare(
             with start_put_server(DATA, BUCKET) as server:
                 cost = upload(program, server, source)
                 check(server, program, objects, size_bytes)
-                row = Uploaded(
-                    name, program, cost.wall_s, cost.cpu_s, cost.rss_mb, server_cpu_s(server)
-                )
+                row = Uploaded(name, program, cost.wall_s, cost.cpu_s, server_cpu_s(server))
             if program not in best or row.wall_s < best[program].wall_s:
                 best[program] = row
     return list(best.values())
