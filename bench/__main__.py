@@ -21,6 +21,9 @@ BENCHMARKS = {
     "ingest": ("bench.ingest", "100,000 objects discovered, claimed and loaded by 4 workers"),
     "parser": ("bench.listing_parser", "listing pages parsed and asked for, beside botocore"),
     "uploads": ("bench.uploads", "uploads beside botocore, s5cmd and rclone on one local server"),
+    "convert": ("bench.convert", "CSV to Parquet, beside pyarrow, DuckDB and Polars"),
+    "arrival": ("bench.arrival", "a poll of a folder of 100,000 files, beside walking it"),
+    "unpack": ("bench.unpack", "archives beside the standard library and py7zr, and bombs"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
     "ship-worker": ("bench.ship_worker", "one shipping worker: memory and speed, worst sources"),
 }

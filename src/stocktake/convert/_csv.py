@@ -81,7 +81,7 @@ def write(
             continue
         parsed = parser.parse(block, rejects_max=options.bad_rows_max - len(rejected))
         rejected += parsed.rejected
-        blocks.passed(parsed.records, block.data[: block.cut.end])
+        blocks.passed(parsed.records, block)
         for batch in parsed.table.to_batches():
             out.write(batch)
     return tuple(rejected)

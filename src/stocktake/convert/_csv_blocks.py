@@ -38,12 +38,12 @@ class Block:
     def line_of(self, place: int) -> int:
         """The line in which a record begins, by its place in the block."""
         start = int(record_ends(self.data, self.cut)[place - 1]) if place else 0
-        return self.first_line + count_lines(self.data[:start])
+        return self.first_line + count_lines(self.data, start)
 
     def find(self, position: int) -> tuple[int, int]:
         """Row and line of a byte."""
         before = records_before(self.data, Cut(position, self.cut.opens, self.cut.closes))
-        return self.first_row + before, self.first_line + count_lines(self.data[:position])
+        return self.first_row + before, self.first_line + count_lines(self.data, position)
 
 
 class RecordBlocks:
@@ -98,13 +98,17 @@ class RecordBlocks:
         end = int(record_ends(block.data, block.cut)[0])
         record = block.data[:end]
         self._tail = block.data[end:]
-        self.passed(1, record)
+        self.row += 1
+        self.line += count_lines(record, end)
         return record.rstrip(b"\r\n") if not record.endswith(b'"') else record
 
-    def passed(self, records: int, data: bytes | memoryview) -> None:
-        """These records of the last block are done with."""
+    def passed(self, records: int, block: Block) -> None:
+        """These are all records of the last block; it is done with."""
         self.row += records
-        self.line += count_lines(bytes(data) if isinstance(data, memoryview) else data)
+        if len(block.cut.opens):
+            self.line += count_lines(block.data, block.cut.end)
+        else:  # without quotes a record is a line
+            self.line += records
 
     def bad_text(self, reason: str) -> TextEncodingError:
         """The error for bytes right behind everything that was fed."""

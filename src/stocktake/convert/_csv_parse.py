@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from stocktake.convert._csv_blocks import Block
-from stocktake.convert._csv_records import Dialect, fill_blank_records
+from stocktake.convert._csv_records import Dialect
 from stocktake.errors import BadRowError, ConvertError
 
 _BLOCK_BYTES = (1 << 31) - 1
@@ -30,13 +30,11 @@ class Parsed:
         table: The columns asked for.
         rejected: Rows of another width, as {"row", "line", "reason"}.
         rejected_places: Their places in the block.
-        blank: Empty lines that became rows of nulls.
     """
 
     table: pa.Table
     rejected: tuple[Mapping[str, Any], ...]
     rejected_places: tuple[int, ...]
-    blank: int
 
     @property
     def records(self) -> int:
@@ -51,29 +49,41 @@ class _Misfit:
     actual: int
 
 
+class _Aside:
+    """Takes rows of another width. Not the parser itself: Arrow would keep it alive for ever."""
+
+    def __init__(self) -> None:
+        self.misfits: list[_Misfit] = []
+        self.allowed = 0
+
+    def take(self, row: pacsv.InvalidRow) -> str:
+        """Put one aside, or stop."""
+        self.misfits.append(_Misfit(row.number - 1, row.expected_columns, row.actual_columns))
+        return "skip" if len(self.misfits) <= self.allowed else "error"
+
+
 class BlockParser:
     """Parses blocks of one file.
 
-    An unquoted empty field is null, a quoted one is an empty text. Encoding is not checked here.
+    An unquoted empty field is null, a quoted one is an empty text, an empty line is a row of nulls.
+    Encoding is not checked here.
     """
 
     def __init__(self, name: str, names: Sequence[str], dialect: Dialect) -> None:
         self._name = name
         self._names = list(names)
         self._dialect = dialect
-        self._filling = dialect.delimiter.encode("ascii") * (len(names) - 1)
         self._read_options = pacsv.ReadOptions(
             use_threads=False, block_size=_BLOCK_BYTES, column_names=self._names
         )
-        self._misfits: list[_Misfit] = []
-        self._allowed = 0
+        self._aside = _Aside()
         self._parse_options = pacsv.ParseOptions(
             delimiter=dialect.delimiter,
             quote_char='"' if dialect.quoting else False,
             double_quote=True,
             newlines_in_values=True,
             ignore_empty_lines=False,
-            invalid_row_handler=self._put_aside,
+            invalid_row_handler=self._aside.take,
         )
         self._convert_options = self._options({}, None)
 
@@ -88,16 +98,12 @@ class BlockParser:
             BadRowError: More rows than allowed are of another width, or a value is not of the type
                 that was asked for.
         """
-        data, end, blank = block.data, block.cut.end, 0
         if len(self._names) >= _WIDE_COLUMNS:
             pa.default_memory_pool().release_unused()
-        if self._filling:
-            data, blank = fill_blank_records(data, block.cut, self._filling)
-            end = len(data) if blank else end
-        self._misfits, self._allowed = [], rejects_max
+        self._aside.misfits, self._aside.allowed = [], rejects_max
         try:
             table = pacsv.read_csv(
-                pa.BufferReader(_guarded(data, end)),
+                pa.BufferReader(_guarded(block.data, block.cut.end)),
                 self._read_options,
                 self._parse_options,
                 self._convert_options,
@@ -106,9 +112,8 @@ class BlockParser:
             raise self._explained(error, block) from error
         return Parsed(
             table,
-            tuple(self._rejection(one, block) for one in self._misfits),
-            tuple(one.place for one in self._misfits),
-            blank,
+            tuple(self._rejection(one, block) for one in self._aside.misfits),
+            tuple(one.place for one in self._aside.misfits),
         )
 
     def _options(
@@ -127,10 +132,6 @@ class BlockParser:
             decimal_point=".",
         )
 
-    def _put_aside(self, row: pacsv.InvalidRow) -> str:
-        self._misfits.append(_Misfit(row.number - 1, row.expected_columns, row.actual_columns))
-        return "skip" if len(self._misfits) <= self._allowed else "error"
-
     def _rejection(self, one: _Misfit, block: Block) -> dict[str, Any]:
         return {
             "row": block.first_row + one.place,
@@ -139,8 +140,8 @@ class BlockParser:
         }
 
     def _explained(self, error: pa.ArrowInvalid, block: Block) -> ConvertError:
-        if len(self._misfits) > self._allowed:
-            one = self._misfits[-1]
+        if len(self._aside.misfits) > self._aside.allowed:
+            one = self._aside.misfits[-1]
             row, line = block.first_row + one.place, block.line_of(one.place)
             return BadRowError(
                 f"{self._name}: row {row} (line {line}) has {one.actual} fields,"

@@ -35,7 +35,6 @@ class CsvReading:
         header: Names as the file has them; None before the first record.
         names: Names of the columns.
         rows: Rows so far.
-        blank: Empty lines that are rows of nulls.
         rejected: Rows put aside.
         text_bytes: UTF-8 bytes of whole records so far.
         escaped: A quoted field held a quote.
@@ -53,7 +52,6 @@ class CsvReading:
         self.header: list[str] | None = None
         self.names: list[str] = []
         self.rows = 0
-        self.blank = 0
         self.rejected: list[Mapping[str, Any]] = []
         self.text_bytes = 0
         self.escaped = False
@@ -117,7 +115,7 @@ class CsvReading:
         if block is None:
             return
         end = block.cut.end
-        if not is_utf8(block.data[:end] if end < len(block.data) else block.data):
+        if not is_utf8(block.data, end):
             row, line = block.find(first_bad_byte(block.data))
             raise bad_text(self._blocks.name, row, line, "bytes that are not UTF-8")
         self.escaped |= block.cut.escaped
@@ -172,10 +170,9 @@ class CsvReading:
             texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
             self.lattices[name].add(texts, block.first_row, _numbering(block, parsed))
         self.rows += parsed.table.num_rows
-        self.blank += parsed.blank
         self.rejected += parsed.rejected
         self.text_bytes += block.cut.end
-        self._blocks.passed(parsed.records, block.data[: block.cut.end])
+        self._blocks.passed(parsed.records, block)
 
     def _check_fields(self, block: Block, rejects_max: int) -> None:
         """Only a block with a very long record is long enough to get here."""
@@ -203,8 +200,6 @@ class CsvReading:
         found = []
         if self._options.header and looks_like_data(self.header or []):
             found.append("the header looks like data: --no-header keeps it as a row")
-        if self.blank:
-            found.append(f"{self.blank} empty lines became rows of nulls")
         if self.rejected:
             found.append(f"{len(self.rejected)} rows of another width were put aside")
         if self._recoder:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 _LF, _CR, _QUOTE = 10, 13, 34
+_PART_BYTES = 256 << 10
 
 Positions = npt.NDArray[np.intp]
 
@@ -93,7 +94,7 @@ def cut_records(data: bytes, dialect: Dialect, *, final: bool) -> Cut:
         end = len(data) if final else _last_line_end(data, 0, _settled(data, final=final))
         return Cut(end, _NOWHERE, _NOWHERE)
     buffer = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(buffer == _QUOTE)
+    quotes = _positions(buffer, _QUOTE)
     parts = _alternating(buffer, quotes, dialect, final=final)
     opens, closes, escaped = parts or _walk(data, buffer, quotes, dialect, final=final)
     if final:
@@ -139,53 +140,12 @@ def inside_quotes(positions: Positions, cut: Cut) -> npt.NDArray[np.bool_]:
     return np.asarray(opened > closed)
 
 
-def count_lines(data: bytes | memoryview) -> int:
-    """Line ends in it, whichever kind; what is inside quotes counts too."""
-    buffer = np.frombuffer(data, np.uint8)
-    feeds = buffer == _LF
-    lines = int(np.count_nonzero(feeds))
-    returns = buffer == _CR
-    if returns.any():
-        lines += int(np.count_nonzero(returns))
-        lines -= int(np.count_nonzero(returns[:-1] & feeds[1:]))
-    return lines
-
-
-def fill_blank_records(data: bytes, cut: Cut, filling: bytes) -> tuple[bytes, int]:
-    """The records of `data[:cut.end]` with something in those that are empty lines; and how many.
-
-    A parser takes an empty line for a row with one field; as many delimiters as a row has make it
-    a row of nulls.
-    """
-    if not _may_have_blank(data, cut.end):
-        return data, 0
-    ends = record_ends(data, cut)
-    starts = np.concatenate(([0], ends[:-1]))
-    buffer = np.frombuffer(data, np.uint8)
-    first = buffer[starts]
-    blank = starts[(first == _LF) | (first == _CR)]
-    if not len(blank):
-        return data, 0
-    pieces, last = [], 0
-    for start in blank.tolist():
-        pieces += [data[last:start], filling]
-        last = start
-    return b"".join([*pieces, data[last : cut.end]]), len(blank)
-
-
-def _may_have_blank(data: bytes, end: int) -> bool:
-    if not end:
-        return False
-    if data[0] in (_LF, _CR):
-        return True
-    buffer = np.frombuffer(data, np.uint8)[:end]
-    feeds = buffer == _LF
-    if bool((feeds[1:] & feeds[:-1]).any()):
-        return True
+def count_lines(data: bytes, end: int) -> int:
+    """Line ends in `data[:end]`, whichever kind; what is inside quotes counts too."""
+    feeds = data.count(b"\n", 0, end)
     if data.find(b"\r", 0, end) < 0:
-        return False
-    returns = buffer == _CR
-    return bool((returns[1:] & (feeds | returns)[:-1]).any())
+        return feeds
+    return feeds + data.count(b"\r", 0, end) - data.count(b"\r\n", 0, end)
 
 
 def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
@@ -211,6 +171,15 @@ def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
         if end >= len(record):
             return fields
         at = end + 1
+
+
+def _positions(buffer: npt.NDArray[np.uint8], byte: int) -> Positions:
+    """Where a byte is; in parts that stay in the processor's cache."""
+    parts = [
+        np.flatnonzero(buffer[start : start + _PART_BYTES] == byte) + start
+        for start in range(0, len(buffer), _PART_BYTES)
+    ]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _settled(data: bytes, *, final: bool) -> int:

@@ -117,11 +117,9 @@ def check_fallback(encoding: str) -> str:
     return encoding
 
 
-def is_utf8(data: bytes) -> bool:
-    """Whether the bytes are UTF-8, without decoding them."""
-    if not data:
-        return True
-    offsets = pa.array([0, len(data)], pa.int32()).buffers()[1]
+def is_utf8(data: bytes, end: int) -> bool:
+    """Whether `data[:end]` is UTF-8, without decoding or copying it."""
+    offsets = pa.array([0, end], pa.int32()).buffers()[1]
     text = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(data)])
     try:
         text.validate(full=True)

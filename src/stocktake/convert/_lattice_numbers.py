@@ -163,6 +163,8 @@ class FloatCandidate:
         """Why one value does not fit; None if it does."""
         if not text.isascii() or not _NUMBER.fullmatch(text) or len(text) > _FLOAT_CHARS_MAX:
             return "no plain number"
+        if self.dotted and "." not in text:
+            return "no dot"
         return None if self._exact(text) else "a double gives other digits back"
 
     def result(self) -> tuple[pa.DataType, str | None]:
