@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
@@ -20,10 +21,10 @@ from stocktake.errors import BadDocumentError, ConvertLimitError, StocktakeError
 
 _EXPONENTS = re.compile(rb"(?<=[\[:,\s])-?[0-9][0-9.]*[eE][+-]?[0-9]{3,}")
 _NUMBER = re.compile(rb"-?[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
-_BEFORE_NUMBERS = frozenset(b"[:, \t\r\n")
-_MINUS, _NEWLINE = b"-\n"
+_Positions = npt.NDArray[np.int64]
+_MAY_STAND_BEFORE = np.isin(np.arange(256), list(b"[:, \t\r\n"))
+_MINUS, _NEWLINE, _SMALL_E, _CAPITAL_E = b"-\neE"
 _BLANKS = " \t\r\n"
-_EXPONENT = (b"e", b"E")
 _LONG = 16
 _DIGIT = ord("0")
 _AS_DIGITS = bytes(
@@ -129,24 +130,43 @@ def _numbers(text: bytes) -> bool | None:
 
 def _long_numbers(text: bytes) -> Iterator[bytes]:
     """Numbers of so many digits or so large an exponent that a double may not be them."""
-    text = b" " + text  # whatever a number begins with, something stands before it
+    text = b" " + text + b" "  # whatever a number begins with, something stands before it
     digits = text.translate(_AS_DIGITS)
     if b"0" * _LONG in digits:
         is_digit = np.frombuffer(digits, dtype=np.uint8) == _DIGIT
         turns = np.flatnonzero(is_digit[1:] != is_digit[:-1]) + 1
-        begins = turns[is_digit[turns]]
-        ends = np.append(turns[~is_digit[turns]], len(text))[: len(begins)]
+        begins, ends = turns[::2], turns[1::2]
         are_long = ends - begins >= _LONG
-        places = zip(begins[are_long].tolist(), ends[are_long].tolist(), strict=True)
-        for begin, end in places:
-            at = begin - 1 if text[begin - 1] == _MINUS else begin
-            if text[at - 1] in _BEFORE_NUMBERS:
-                if text[end : end + 1] not in _EXPONENT:
-                    yield text[at:end]
-                elif found := _NUMBER.match(text, at):
-                    yield found.group()
+        yield from _doubtful(text, begins[are_long], ends[are_long])
     if b"0e" in digits and any(long in digits for long in (b"e000", b"e-000", b"e+000")):
         yield from _EXPONENTS.findall(text)
+
+
+def _doubtful(text: bytes, begins: _Positions, ends: _Positions) -> Iterator[bytes]:
+    """The numbers among these digits that are not the shortest text of a double."""
+    codes = np.frombuffer(text, dtype=np.uint8)
+    signed = begins - (codes[begins - 1] == _MINUS)
+    are_numbers = _MAY_STAND_BEFORE[codes[signed - 1]]
+    after = codes[ends]
+    with_exponent = (after == _SMALL_E) | (after == _CAPITAL_E)
+    for at in signed[are_numbers & with_exponent].tolist():
+        if found := _NUMBER.match(text, at):
+            yield found.group()
+    plain = are_numbers & ~with_exponent
+    begins, lengths = begins[plain], (ends - begins)[plain]
+    offsets = np.zeros(len(begins) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    gathered = np.repeat(begins - offsets[:-1], lengths) + np.arange(offsets[-1])
+    tokens = pa.StringArray.from_buffers(
+        len(begins), pa.py_buffer(offsets), pa.py_buffer(codes[gathered])
+    )
+    try:
+        back = pc.cast(pc.cast(tokens, pa.float64()), pa.string())
+    except pa.ArrowInvalid:  # two dots in one: a text that looks like a number
+        back = pa.nulls(len(tokens), pa.string())
+    same = pc.fill_null(pc.equal(tokens, back), fill_value=False)
+    for token in tokens.filter(pc.invert(same)).to_pylist():
+        yield token.encode()
 
 
 def _differ(number: float, token: bytes) -> bool:
