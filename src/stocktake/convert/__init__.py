@@ -16,6 +16,7 @@ from stocktake.convert._plan import (
     TableKind,
 )
 from stocktake.convert._plan_json import plan_from_json, plan_to_json
+from stocktake.convert._typed_text import to_text
 
 __all__ = [
     "ByteSink",
@@ -29,5 +30,6 @@ __all__ = [
     "plan_from_json",
     "plan_to_json",
     "table_kind",
+    "to_text",
     "write_parquet",
 ]
