@@ -149,10 +149,13 @@ def add(archive: tarfile.TarFile, name: str, content: bytes = b"", **fields: Any
     archive.addfile(info, io.BytesIO(content))
 
 
-def seven_zip_of(tree: Tree, filters: Any = None, **options: Any) -> bytes:
+def seven_zip_of(
+    tree: Tree, filters: Any = None, *, packed_header: bool = True, **options: Any
+) -> bytes:
     held = io.BytesIO()
     filters = filters or [{"id": py7zr.FILTER_LZMA2, "preset": 1}]
     with py7zr.SevenZipFile(held, "w", filters=filters, **options) as archive:
+        archive.set_encoded_header_mode(packed_header)
         for name, content in tree.items():
             archive.writestr(content, name)
     return held.getvalue()

@@ -48,6 +48,7 @@ _FORMATS = (
     ),
 )
 """Longer suffixes before those they end in."""
+_LAST_PARTS = frozenset(promised.suffix.rpartition(".")[2] for promised in _FORMATS)
 
 _MAGICS: dict[str, tuple[bytes, ...]] = {
     ArchiveFormat.ZIP: (b"PK\x03\x04", b"PK\x05\x06"),
@@ -66,6 +67,8 @@ _PROGRAMS = (b"MZ", b"\x7fELF", b"#!")
 
 def named_format(name: str) -> NamedFormat | None:
     """What the name promises; None if it is not an archive's name."""
+    if name.rpartition(".")[2].lower() not in _LAST_PARTS:
+        return None
     lowered = name.rpartition("/")[2].lower()
     for promised in _FORMATS:
         if lowered.endswith(promised.suffix) and len(lowered) > len(promised.suffix):

@@ -11,6 +11,8 @@ from stocktake.errors import ArchivePathError
 
 KEY_BYTES_MAX = 1024
 
+_SUSPECT = re.compile(r"[\x00-\x1f\x7f\\:]|//|^/|(?:^|/)\.{1,2}(?:/|$)")
+_PLAIN_CHARACTERS_MAX = KEY_BYTES_MAX // 4
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _DRIVE = re.compile("[A-Za-z]:")
 _UNICODE_PATH = 0x7075
@@ -22,6 +24,8 @@ def member_path(name: str, archive: str) -> str:
     Parts `.` say nothing and are left out; "" is the folder itself. A name that leaves the folder,
     or that would need another name, raises ArchivePathError.
     """
+    if 0 < len(name) <= _PLAIN_CHARACTERS_MAX and not _SUSPECT.search(name):
+        return name.removesuffix("/")
     if reason := _objection(name):
         raise ArchivePathError(f"{archive} has a member named {name!r}: {reason}", member=name)
     return "/".join(part for part in name.rstrip("/").split("/") if part != ".")

@@ -33,12 +33,14 @@ class Streams:
         sizes: Of the packed streams.
         folders: The coders of each folder (7z's word for a block of members).
         unpacked: Sizes of what all coders give, in order.
+        crcs: CRC-32 of what each folder gives, where it has one.
     """
 
     place: int
     sizes: list[int]
     folders: list[list[Coder]]
     unpacked: list[int]
+    crcs: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +103,32 @@ def _parse_streams(cursor: Cursor) -> Streams:
     place, sizes = 0, [0]
     folders: list[list[Coder]] = []
     unpacked: list[int] = []
-    known: list[bool] = []
+    crcs: list[int | None] = []
     while kind := cursor.byte():
         if kind == _PACK:
             place, sizes = _parse_pack(cursor)
         elif kind == _FOLDERS:
-            folders, unpacked, known = _parse_folders(cursor)
+            folders, unpacked, crcs = _parse_folders(cursor)
         elif kind == _PARTS:
-            _skip_parts(cursor, known)
+            _skip_parts(cursor, crcs)
         else:
             raise cursor.damaged()
-    return Streams(place, sizes, folders, unpacked)
+    return Streams(place, sizes, folders, unpacked, crcs)
 
 
-def _skip_parts(cursor: Cursor, known: list[bool]) -> None:
+def _skip_parts(cursor: Cursor, crcs: list[int | None]) -> None:
     """How folders are cut into members: only to find what comes after."""
-    counts = [1] * len(known)
+    counts = [1] * len(crcs)
     while kind := cursor.byte():
         if kind == _PART_COUNTS:
-            counts = [cursor.number() for _ in known]
+            counts = [cursor.number() for _ in crcs]
         elif kind == _SIZES:
             for count in counts:
                 for _ in range(count - 1):
                     cursor.number()
         elif kind == _DIGESTS:
-            pairs = zip(counts, known, strict=True)
-            cursor.digests(sum(n for n, has_own in pairs if not (n == 1 and has_own)))
+            pairs = zip(counts, crcs, strict=True)
+            cursor.digests(sum(n for n, own in pairs if n != 1 or own is None))
         else:
             raise cursor.damaged()
 
@@ -145,7 +147,7 @@ def _parse_pack(cursor: Cursor) -> tuple[int, list[int]]:
     return place, sizes
 
 
-def _parse_folders(cursor: Cursor) -> tuple[list[list[Coder]], list[int], list[bool]]:
+def _parse_folders(cursor: Cursor) -> tuple[list[list[Coder]], list[int], list[int | None]]:
     """Coders of each folder, sizes of their outputs, and which folder has a checksum."""
     if cursor.byte() != _FOLDER:
         raise cursor.damaged()
@@ -159,15 +161,15 @@ def _parse_folders(cursor: Cursor) -> tuple[list[list[Coder]], list[int], list[b
         folders.append(coders)
         outputs += streams_out
     unpacked: list[int] = []
-    known = [False] * count
+    crcs: list[int | None] = [None] * count
     while kind := cursor.byte():
         if kind == _UNPACK_SIZES:
             unpacked = [cursor.number() for _ in range(outputs)]
         elif kind == _DIGESTS:
-            known = cursor.digests(count)
+            crcs = cursor.digests(count)
         else:
             raise cursor.damaged()
-    return folders, unpacked, known
+    return folders, unpacked, crcs
 
 
 def _parse_folder(cursor: Cursor) -> tuple[list[Coder], int]:
@@ -231,12 +233,10 @@ class Cursor:
             raise self.damaged()
         return value
 
-    def digests(self, count: int) -> list[bool]:
-        """Leave CRCs out; which of the things have one."""
-        if self.byte():
-            known = [True] * count
-        else:
+    def digests(self, count: int) -> list[int | None]:
+        """CRC-32s of things, None for those that have none."""
+        known = [True] * count
+        if not self.byte():
             bits = self.take(-(-count // 8))
             known = [bool(bits[at // 8] >> (7 - at % 8) & 1) for at in range(count)]
-        self.take(4 * sum(known))
-        return known
+        return [int.from_bytes(self.take(4), "little") if one else None for one in known]

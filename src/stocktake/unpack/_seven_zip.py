@@ -127,13 +127,18 @@ def _decode_header(file: Span, streams: Streams, reading: Reading) -> bytes:
         raise memory_error(name)
     packed = file.read_at(_START.size + streams.place, streams.sizes[0])
     coder = streams.folders[0][0]
-    if coder.kind == _COPY:
-        return packed
     try:
-        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_lzma_filter(coder)])
-        return decoder.decompress(packed, size_bytes)
+        header = packed if coder.kind == _COPY else _unlzma(coder, packed, size_bytes)
     except (lzma.LZMAError, ValueError, KeyError, IndexError) as error:
         raise ArchiveCorruptError(f"{name}: its header is damaged: {error}", name=name) from error
+    if len(header) != size_bytes or streams.crcs[0] not in (None, crc32(header)):
+        raise ArchiveCorruptError(f"{name}: its header has a wrong CRC-32", name=name)
+    return header
+
+
+def _unlzma(coder: Coder, packed: bytes, size_bytes: int) -> bytes:
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_lzma_filter(coder)])
+    return decoder.decompress(packed, size_bytes)
 
 
 def _lzma_filter(coder: Coder) -> dict[str, int]:

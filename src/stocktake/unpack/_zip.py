@@ -128,7 +128,7 @@ def _entry(
         pieces,
         lambda: (0, record.packed_bytes),
         stored=(start, record.packed_bytes) if record.method == STORED else None,
-        unique=twice is not None and _name_hash(record, reading) not in twice,
+        unique=twice is not None and (not twice or _name_hash(record, reading) not in twice),
     )
 
 
@@ -155,17 +155,18 @@ def _data_start(
 ) -> int:
     """Where the packed bytes begin. The local header must say the same as the directory."""
     at = directory.prefix_bytes + record.offset
-    head = file.read_at(at, LOCAL.size)
+    expected_bytes = LOCAL.size + len(record.raw_name)
+    head = file.read_at(at, expected_bytes)
     name = decode_name(record.raw_name)
-    if len(head) < LOCAL.size or not head.startswith(b"PK\x03\x04"):
+    if len(head) < expected_bytes or not head.startswith(b"PK\x03\x04"):
         said = f"{reading.name}: {name} is not where the directory says"
         raise ArchiveCorruptError(said, name=reading.name)
-    fields = LOCAL.unpack(head)
+    fields = LOCAL.unpack_from(head)
     flags, method, name_bytes, extra_bytes = fields[2], fields[3], fields[9], fields[10]
     if flags & ENCRYPTED:
         raise ArchiveEncryptedError(f"{reading.name}: {name} is encrypted", name=reading.name)
-    local_name = file.read_at(at + LOCAL.size, name_bytes)
-    if local_name != record.raw_name or method != record.method:
+    same_name = name_bytes == len(record.raw_name) and head.endswith(record.raw_name)
+    if not same_name or method != record.method:
         said = f"{reading.name}: {name} has another name or method in its own header"
         raise ArchiveCorruptError(said, name=reading.name)
     start: int = at + LOCAL.size + name_bytes + extra_bytes

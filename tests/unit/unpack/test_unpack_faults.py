@@ -57,11 +57,7 @@ def test_fault_30_bad_name_fails_the_zip_before_its_first_member(name: str) -> N
 
 @pytest.mark.parametrize("name", ["/a", "../a", "a/../../b", "C:/a", "a//b"])
 def test_fault_30_bad_name_fails_the_7z(name: str) -> None:
-    held = io.BytesIO()
-    with py7zr.SevenZipFile(held, "w") as archive:
-        archive.set_encoded_header_mode(False)
-        archive.writestr(b"1", "q" * len(name))
-    data = bytearray(held.getvalue())
+    data = bytearray(seven_zip_of({"q" * len(name): b"1"}, packed_header=False))
     at = data.index(("q" * len(name)).encode("utf-16-le"))
     data[at : at + 2 * len(name)] = name.encode("utf-16-le")
     seal_7z(data)
@@ -414,3 +410,23 @@ def test_spanned_zip_is_refused_by_its_first_bytes_and_by_its_end() -> None:
 def test_zip_with_bytes_after_its_end_is_refused() -> None:
     with pytest.raises(ArchiveCorruptError, match="after its end"):
         files(zip_of(TREE) + b"more", "x.zip")
+
+
+def test_fault_34_packed_header_of_a_7z_with_a_wrong_checksum() -> None:
+    """7-Zip writes the CRC-32 of the header it packs; a changed name is found out by it."""
+    plain = seven_zip_of({"abc": b"1" * 99}, packed_header=False)
+    offset, size = struct.unpack_from("<QQ", plain, 12)
+    header = plain[32 + offset : 32 + offset + size]
+    for crc, found in ((zlib.crc32(header), {"abc": b"1" * 99}), (1, None)):
+        digest = b"\x0a\x01" + struct.pack("<L", crc)
+        streams = b"\x06" + bytes([offset, 1, 0x09, size, 0])
+        folder = b"\x07\x0b\x01\x00\x01\x01\x00\x0c" + bytes([size])
+        packed = b"\x17" + streams + folder + digest + b"\0\0"
+        data = bytearray(plain[: 32 + offset] + header + packed)
+        struct.pack_into("<QQ", data, 12, offset + size, len(packed))
+        seal_7z(data)
+        if found is None:
+            with pytest.raises(ArchiveCorruptError, match="CRC-32"):
+                files(bytes(data), "x.7z")
+        else:
+            assert files(bytes(data), "x.7z") == found
