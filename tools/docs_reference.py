@@ -21,6 +21,7 @@ from stocktake.cli._output import Output
 from stocktake.ingest import FIGURES, SINK_SETTINGS, SinkSetting
 from stocktake.listing import STRATEGY_SETTINGS, StrategySetting, guarantee_rows
 from stocktake.settings import SETTINGS
+from stocktake.ship import SHIP_SETTINGS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 """Where the generated pages are."""
@@ -49,6 +50,37 @@ A key that is no setting, or a variable that is nearly one, is an error and not 
 """
 _KINDS = {str: "text", bool: "true or false", int: "whole number", float: "number"}
 
+_SHIP_SETTINGS_OPENING = """# Settings of shipping
+
+This page is written by `make docs` from `stocktake.ship.SHIP_SETTINGS`; edit the settings, not the
+page. `stocktake ship check` looks at them, at the machine and at the bucket.
+
+A setting is taken from the first place that has it:
+
+1. the command's option, also for settings that the help does not show;
+2. the environment: `STOCKTAKE_SHIP_...`, then the other variables named below;
+3. the same variables in the file given by `--env-file`, else in `.env` of the current directory;
+4. the table `[ship]` of `stocktake.toml` in the current directory, then that of the user's
+   `config.toml`;
+5. the default.
+
+```ini
+# .env
+STOCKTAKE_SHIP_FOLDER=/srv/incoming
+STOCKTAKE_SHIP_BUCKET=s3://landing/from-here
+AWS_ACCESS_KEY_ID=...
+AWS_SECRET_ACCESS_KEY=...
+AWS_ENDPOINT_URL=https://s3.example.com
+```
+
+Credentials are `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, or a profile;
+all of them from the first place that has any, and not in `stocktake.toml`. If there are none they
+are looked up the AWS way. They are never shown.
+
+Sizes are written as `64MB` (decimal), `64MiB` or `64M` (binary), or in bytes; durations as `30s`,
+`5m`, `1h30m`, `250ms`, or in seconds. A relative folder in a file is relative to that file. A name
+that is no setting is an error and not ignored.
+"""
 _COMMANDS_OPENING = """# Commands
 
 This page is written by `make docs` from the commands' own help; edit the help, not the page.
@@ -120,6 +152,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "cli.md": commands_page(),
         REFERENCE / "settings.md": settings_page(),
+        REFERENCE / "ship-settings.md": ship_settings_page(),
         REFERENCE / "strategies.md": strategies_page(),
         REFERENCE / "sinks.md": sinks_page(),
         REFERENCE / "metrics.md": metrics_page(),
@@ -184,6 +217,22 @@ def settings_page() -> str:
         if setting.minimum is not None:
             facts.append(f"Smallest value: `{setting.minimum:g}`.")
         pieces += [f"## `{setting.name}`", "", setting.help, "", " ".join(facts), ""]
+    return "\n".join(pieces).rstrip() + "\n"
+
+
+def ship_settings_page() -> str:
+    """The reference of shipping's settings."""
+    pieces = [_SHIP_SETTINGS_OPENING]
+    for one in SHIP_SETTINGS:
+        variables = ", ".join(f"`{variable}`" for variable in one.variables)
+        facts = [f"Value: {' or '.join(f'`{c}`' for c in one.choices) or one.form}."]
+        facts.append(f"{'Variables' if one.also else 'Variable'}: {variables}.")
+        if one.default_text is not None:
+            facts.append(f"Default: `{one.default_text}`.")
+        for bound, text in (("Smallest", one.minimum_text), ("Largest", one.maximum_text)):
+            if text is not None:
+                facts.append(f"{bound} value: `{text}`.")
+        pieces += [f"## `{one.name}`", "", one.help, "", " ".join(facts), ""]
     return "\n".join(pieces).rstrip() + "\n"
 
 

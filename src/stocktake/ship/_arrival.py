@@ -156,14 +156,7 @@ class Arrival:
         self._told = set(now.problems)
         altered = self._rereader.step() if self._rereader is not None else []
         return Sighting(
-            ready,
-            now.waiting,
-            now.busy,
-            now.unmarked,
-            problems,
-            vanished,
-            altered,
-            now.detected,
+            ready, now.waiting, now.busy, now.unmarked, problems, vanished, altered, now.detected
         )
 
     def forget(self, path: bytes) -> None:

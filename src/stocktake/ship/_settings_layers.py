@@ -171,24 +171,12 @@ def _parsed(setting: ShipSetting, value: Any, origin: str, folder: Path) -> Any:
         hint = f"did you mean `{near[0]}`?" if near else None
         raise _refused(setting, value, origin, "not " + " or ".join(setting.choices), hint)
     if setting.minimum is not None and parsed < setting.minimum:
-        raise _refused(
-            setting, value, origin, f"the smallest value is {_shown(setting, setting.minimum)}"
-        )
+        raise _refused(setting, value, origin, f"the smallest value is {setting.minimum_text}")
     if setting.maximum is not None and parsed > setting.maximum:
-        raise _refused(
-            setting, value, origin, f"the largest value is {_shown(setting, setting.maximum)}"
-        )
+        raise _refused(setting, value, origin, f"the largest value is {setting.maximum_text}")
     if setting.form is Form.FOLDER:
         return folder / Path(parsed).expanduser()
     return parsed
-
-
-def _shown(setting: ShipSetting, bound: float) -> str:
-    if setting.form is Form.BYTES:
-        for unit, size_bytes in (("GiB", 1 << 30), ("MiB", 1 << 20)):
-            if bound >= size_bytes:
-                return f"{bound / size_bytes:g}{unit}"
-    return f"{bound:g}" + ("s" if setting.form is Form.DURATION else "")
 
 
 def _refused(

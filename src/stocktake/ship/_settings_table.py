@@ -7,7 +7,7 @@ from typing import Any
 
 from stocktake.convert import ConvertOptions
 from stocktake.ship._settings import ShipSettings
-from stocktake.ship._settings_values import Form
+from stocktake.ship._settings_values import Form, show_bytes
 from stocktake.store import S3StoreOptions
 from stocktake.unpack import UnpackLimits
 
@@ -81,6 +81,34 @@ class ShipSetting:
             if one.name == self.field:
                 return None if one.default is MISSING else one.default
         return None
+
+    @property
+    def default_text(self) -> str | None:
+        """The default as it would be written; None if there is none to write."""
+        if self.name == "archive_root":
+            return "stem"
+        unset = self.form is Form.FOLDER or self.default in (None, "", {})
+        return None if unset else self.text_of(self.default)
+
+    @property
+    def minimum_text(self) -> str | None:
+        """The smallest value as it would be written."""
+        return None if self.minimum is None else self.text_of(self.minimum)
+
+    @property
+    def maximum_text(self) -> str | None:
+        """The largest value as it would be written."""
+        return None if self.maximum is None else self.text_of(self.maximum)
+
+    def text_of(self, value: Any) -> str:
+        """A value of this setting as it would be written."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        if not isinstance(value, int | float):
+            return str(value)
+        if self.form is Form.BYTES:
+            return show_bytes(int(value))
+        return f"{value:.10g}s" if self.form is Form.DURATION else f"{value:.10g}"
 
 
 def _store(name: str, form: Form, text: str, *aws: str, least: float | None = None) -> ShipSetting:
@@ -327,7 +355,11 @@ _TABLES = (
         "auto",
         "strings",
     ),
-    _convert("schema", Form.SCHEMA, "Types by column name, as Arrow writes them."),
+    _convert(
+        "schema",
+        Form.SCHEMA,
+        "Types by column name, as Arrow writes them; a JSON object in a variable.",
+    ),
     _convert("compression", Form.TEXT, "Of Parquet.", "zstd", "snappy"),
     _convert("delimiter", Form.TEXT, "Of CSV, one character. Not set: found."),
     _convert("header", Form.FLAG, "`false`: the first line of CSV is data."),

@@ -51,6 +51,18 @@ def parse_bytes(value: object) -> int | None:
     return round(float(number) * step ** _POWERS[unit.lower()]) if unit else _whole(number)
 
 
+def show_bytes(size_bytes: int) -> str:
+    """The shortest way to write it that `parse_bytes` reads back.
+
+    >>> show_bytes(64 << 20), show_bytes(1 << 40), show_bytes(1000)
+    ('64MiB', '1TiB', '1000')
+    """
+    for unit, power in reversed(_POWERS.items()):
+        if size_bytes and size_bytes % (1024**power) == 0:
+            return f"{size_bytes // 1024**power}{unit.upper()}iB"
+    return str(size_bytes)
+
+
 def parse_duration(value: object) -> float | None:
     """Seconds of `30s`, `5m`, `1h30m`, `250ms` or a bare number; None if it is none of these."""
     if not isinstance(value, str):
