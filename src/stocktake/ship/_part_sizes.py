@@ -19,6 +19,8 @@ OBJECT_BYTES_MAX = PARTS_MAX * PART_BYTES_MAX
 
 IN_FLIGHT_BYTES_MAX = 64 * MIB
 PARTS_AT_ONCE = 4
+TABLE_PARTS_AT_ONCE = 1
+"""Parquet is made more slowly than it is sent: more would only wait."""
 
 
 def part_size_bytes(bound_bytes: int, part_bytes_min: int) -> int:
@@ -39,6 +41,6 @@ def part_size_bytes(bound_bytes: int, part_bytes_min: int) -> int:
     return min(PART_BYTES_MAX, -(-size_bytes // MIB) * MIB)
 
 
-def parts_at_once(part_bytes: int) -> int:
+def parts_at_once(part_bytes: int, *, at_most: int = PARTS_AT_ONCE) -> int:
     """Parts that may be in flight beside the one that is being filled."""
-    return max(1, min(PARTS_AT_ONCE, IN_FLIGHT_BYTES_MAX // part_bytes - 1))
+    return max(1, min(at_most, IN_FLIGHT_BYTES_MAX // part_bytes - 1))

@@ -62,6 +62,7 @@ class TaskContext:
             content_type=content_type_of(planned.key),
             replaces_etag=job.replaces_etag,
             is_source=planned.entry is None and planned.table is None,
+            is_table=planned.table is not None,
         )
 
     def told(self, job: SourceJob, phase: str) -> Callable[[int], None]:

@@ -12,7 +12,7 @@ from stocktake.errors import (
     StoreError,
     UploadMismatchError,
 )
-from stocktake.ship._part_sizes import parts_at_once
+from stocktake.ship._part_sizes import PARTS_AT_ONCE, TABLE_PARTS_AT_ONCE, parts_at_once
 from stocktake.ship._patience import is_outage, once
 from stocktake.ship._records import (
     ObjectResult,
@@ -52,7 +52,8 @@ class PartUpload:
         self._uploader = uploader
         self._target = target
         self._part_size_bytes = part_size_bytes
-        self._at_once = parts_at_once(part_size_bytes)
+        at_most = TABLE_PARTS_AT_ONCE if target.is_table else PARTS_AT_ONCE
+        self._at_once = parts_at_once(part_size_bytes, at_most=at_most)
         self._under_way: deque[tuple[Future[SentPart], int]] = deque()
         self._sent: list[SentPart] = []
         self._seen_etag: str | None = None

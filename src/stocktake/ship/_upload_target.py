@@ -24,6 +24,7 @@ class Target:
         replaces_etag: ETag of our own earlier object there.
         is_source: Its bytes are those of a whole source file, so `sha256` proves them.
         rows: Of a table.
+        is_table: It is made while it is sent.
     """
 
     object_id: int
@@ -35,6 +36,7 @@ class Target:
     replaces_etag: str | None = None
     is_source: bool = False
     rows: int | None = None
+    is_table: bool = False
 
 
 @dataclass(frozen=True, slots=True)
