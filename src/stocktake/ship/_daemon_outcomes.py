@@ -149,6 +149,7 @@ class Outcomes:
             self._look_again(job.path)
             context.tell(EventKind.POSTPONED, job.path, end.error, outcome=end.outcome.value)
         elif end.outcome is Outcome.VANISHED:
+            self._look_again(job.path)  # an unmounted folder looks like this: it may come back
             context.tell(EventKind.VANISHED, job.path, end.error)
 
 

@@ -18,6 +18,7 @@ from stocktake.errors import (
     StocktakeError,
     StoreUnavailableError,
     ThrottledError,
+    WatchedFolderError,
 )
 from stocktake.ship._records import Outcome
 
@@ -32,6 +33,7 @@ _OUTCOMES: tuple[tuple[type[StocktakeError], Outcome], ...] = (
     (CredentialsError, Outcome.OUTAGE),
     (BucketNotFoundError, Outcome.OUTAGE),
     (LedgerError, Outcome.OUTAGE),
+    (WatchedFolderError, Outcome.OUTAGE),
     # its rights may be set in a moment; it must not be moved meanwhile
     (SourceUnreadableError, Outcome.TRANSIENT),
 )

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from arrival_folder import SETTLE_S, UNKNOWN_S, Watched, codes
 
 from stocktake.errors import WatchedFolderError
-from stocktake.ship import SourceState
+from stocktake.ship import Identity, Outcome, SourceJob, SourceKind, SourceState, TaskEnd
 from stocktake.ship import _arrival_root as root_module
 from stocktake.ship._arrival import Arrival
+from stocktake.ship._daemon_outcomes import Outcomes
+from stocktake.ship._folder import open_source
+from stocktake.ship._outcome import outcome_of
+from stocktake.ship._schedule import TaskKind
 
 
 @pytest.fixture
@@ -202,6 +207,26 @@ def test_shp_3_a_listing_that_misses_a_file_is_not_believed(
     assert watched.poll().vanished == []
     monkeypatch.undo()
     assert watched.settled() == []
+
+
+def test_fault_07_a_worker_that_finds_no_folder_burns_no_attempt(watched: Watched) -> None:
+    watched.folder.rename(watched.root / "aside")
+    with pytest.raises(WatchedFolderError) as caught:
+        open_source(watched.settings, b"a.txt")
+    assert outcome_of(caught.value)[0] is Outcome.OUTAGE
+
+
+def test_fault_07_a_file_that_a_worker_missed_is_new_when_it_is_there_again() -> None:
+    """An empty mount point: the worker finds nothing, and the scan has not run yet."""
+    again: list[bytes] = []
+    context = MagicMock()
+    context.ledger.settle_task.return_value = SourceState.VANISHED
+    identity = Identity(1, 2, 3, 4, 5)
+    job = SourceJob(7, b"a.txt", identity, SourceKind.PLAIN, attempt=1)
+    Outcomes(context, MagicMock(), again.append).settle(
+        job, TaskEnd(7, Outcome.VANISHED), TaskKind.PLAN
+    )
+    assert again == [b"a.txt"]
 
 
 def test_mount_point_is_the_longest_that_holds_the_folder(tmp_path: Path) -> None:
