@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "stocktake"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]\b")  # `--x-s3` ends names of buckets
 COMMAND = re.compile(r"(?<!install )(?<!upgrade )\bstocktake ([a-z]+)")
-OTHERS_OPTIONS = {"--upgrade"}
-"""Options of other programs that hints name: pip."""
+OTHERS_OPTIONS = {"--upgrade", "--long"}
+"""Options of other programs that messages name: pip, zstd."""
 FAKES = "testing"
 """The room whose modules are programs of their own, with their own options."""
 
@@ -82,7 +82,7 @@ def test_commands_named_in_default_hints_exist() -> None:
     assert named - _VERBS <= commands
 
 
-_VERBS = {"has"}
+_VERBS = {"has", "asks", "the"}
 """What follows the name where a hint speaks about stocktake itself."""
 
 

@@ -102,8 +102,8 @@ def with_ship_options(function: Callable[..., int | None]) -> Callable[..., int 
 
 def _parameters() -> dict[str, inspect.Parameter]:
     annotations: dict[str, Any] = {
-        "folder_argument": _argument("[FOLDER]", "The folder to ship, if .env does not say it."),
-        "target": _argument("[TARGET]", "Where to: s3://bucket/prefix, if .env does not say it."),
+        "folder_argument": _argument("FOLDER", "The folder to ship, if .env does not say it."),
+        "target": _argument("TARGET", "Where to: s3://bucket/prefix, if .env does not say it."),
         "env_file": _option("env_file", "Read settings from this file, not from .env."),
     }
     annotations |= {name: _option(name, text) for name, text in SHOWN.items() if text}
@@ -137,7 +137,8 @@ def _option(name: str, text: str, *, hidden: bool = False) -> Any:
 
 def _flag(name: str, text: str) -> Any:
     dashed = name.replace("_", "-")
-    shown = f"--{dashed}/--no-{dashed}"
+    against = f"no-{dashed}"
+    shown = f"--{dashed}/--{against}"
     return Annotated[
         bool | None,
         typer.Option(shown, help=text, hidden=name == "header", rich_help_panel=_PANEL),
