@@ -221,7 +221,10 @@ def test_open_uploads_are_listed_by_the_exact_key(subject):
 
 
 def test_open_uploads_of_keys_with_odd_characters_are_found(subject):
-    for key in ("d e+f%2F", "ü/\u6587", "a&b<c"):
+    keys = ["d e+f%2F", "ü/\u6587", "a&b<c"]
+    if subject.traits.is_s3_to_the_letter:
+        keys.append("x\x01 +%")  # others answer with what is no XML, or not at all
+    for key in keys:
         upload = subject.store.begin_upload(subject.bucket, key)
         assert [one.upload_id for one in uploads_of(subject.store, subject.bucket, key)] == [
             upload.upload_id

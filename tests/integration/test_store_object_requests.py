@@ -224,6 +224,19 @@ def test_an_answer_to_a_completion_that_is_not_s3s_is_no_success(fake, page):
             upload.complete(etags, CompleteOptions(settle=False, size_bytes=1))
 
 
+def test_a_completion_whose_etag_is_left_empty_has_that_of_its_parts(fake):
+    # as Ceph RGW 16 answers
+    with FaultProxy(fake.endpoint_url) as proxy:
+        options = fake.options(endpoint_url=proxy.endpoint_url, retry=QUICK)
+        store = warmed(options)
+        upload = store.begin_upload("b", "k")
+        etags = {1: upload.put_part(1, b"x")}
+        said = b"<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>"
+        proxy.add(Fault("^POST /b/k", Status(200, said), times=1))
+        done = upload.complete(etags, CompleteOptions(settle=False, size_bytes=1))
+        assert done.etag == upload.complete(etags).etag
+
+
 def test_an_error_in_a_200_to_a_completion_is_ambiguous_and_one_request(fake):
     # SHP-31
     meter = Meter()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from botocore import exceptions as aws
@@ -24,6 +23,7 @@ from stocktake.store._answers import Call, odd_answer_error
 from stocktake.store._checksums import Buffer
 from stocktake.store._http import Http, HttpRequest
 from stocktake.store._http_connection import HttpAnswer
+from stocktake.store._lenient_xml import parse_lenient
 from stocktake.store._refusals import TRANSPORT_ERRORS, is_refusal, refused_error, store_error
 from stocktake.store._routes import Route, Routes
 from stocktake.store._signing import EMPTY_SHA256, UNSIGNED, canonical_query
@@ -243,9 +243,12 @@ def _time(text: str | None) -> datetime | None:
 
 def _read_document(answer: HttpAnswer, call: Call) -> dict[str, Any]:
     """The elements of an answer's root, by name."""
+    body = answer.body.to_bytes().lstrip()
+    if b"<!DOCTYPE" in body:
+        raise odd_answer_error("a document of another kind", call)
     try:
-        root = ET.fromstring(answer.body.to_bytes().lstrip())  # noqa: S314 - no entity of it is used
-    except (ET.ParseError, LookupError) as error:
+        root = parse_lenient(body)  # it repeats the key, which may hold what XML cannot
+    except ValueError as error:
         raise odd_answer_error("it is not XML", call) from error
-    read: dict[str, Any] = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
-    return read
+    read: dict[str, Any] = {"RootElement": root.tag}
+    return read | {child.tag: child.text or "" for child in root}

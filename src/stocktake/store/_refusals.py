@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http.client import responses
-from xml.etree import ElementTree as ET
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
@@ -20,6 +19,7 @@ from stocktake.store._answers import (
 )
 from stocktake.store._client import ROOT_ELEMENT
 from stocktake.store._http_connection import HttpAnswer
+from stocktake.store._lenient_xml import parse_lenient
 
 TRANSPORT_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, HTTPError)
 """What the HTTP stack raises when no answer, or not all of it, came."""
@@ -105,10 +105,11 @@ def is_refusal(answer: HttpAnswer) -> bool:
 
 def refused_error(answer: HttpAnswer, call: Call) -> StoreError:
     """What an error answer means; one without a document (HEAD) is told by its status."""
+    body = answer.body.to_bytes().lstrip()
     try:
-        root = ET.fromstring(answer.body.to_bytes().lstrip())  # noqa: S314 - no entity of it is used
-        said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
-    except (ET.ParseError, LookupError):
+        foreign = b"<!DOCTYPE" in body
+        said = {child.tag: child.text or "" for child in parse_lenient(b"" if foreign else body)}
+    except ValueError:
         said = {"Code": str(answer.status), "Message": responses.get(answer.status, "")}
     refusal = Refusal(
         # S3 may find out that it fails after it has said 200

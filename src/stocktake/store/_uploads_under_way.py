@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from stocktake.store._port import Store
 
@@ -25,25 +25,25 @@ def uploads_of(store: Store, bucket: str, key: str) -> list[UploadUnderWay]:
 
     Asked for by the whole key, which is also all that some stores (MinIO) answer to.
     """
+    # RGW encodes when it is asked to and does not say so: only keys that need it are asked for so
+    wish = {} if key.isprintable() else {"EncodingType": "url"}
     found: list[UploadUnderWay] = []
     marker: dict[str, str] = {}
     while True:
-        answer = store.describe(
-            "ListMultipartUploads", bucket, Prefix=key, EncodingType="url", **marker
-        )
-        page = [_upload(one, encoded=_encoded(answer)) for one in answer.get("Uploads", [])]
-        found += [one for one in page if one.key == key]
+        answer = store.describe("ListMultipartUploads", bucket, Prefix=key, **wish, **marker)
+        page = answer.get("Uploads", [])
+        found += [_upload(key, one) for one in page if key in _spellings(one, encoded=bool(wish))]
         following = _next_marker(answer)
-        # other keys below this one sort after it: they need not be read
-        beyond = bool(page) and page[-1].key > key
-        if not answer.get("IsTruncated") or beyond or following in ({}, marker):
+        if not answer.get("IsTruncated") or following in ({}, marker):
             oldest = datetime.min.replace(tzinfo=UTC)
             return sorted(found, key=lambda one: (one.initiated or oldest, one.upload_id))
         marker = following
 
 
-def _encoded(answer: Mapping[str, Any]) -> bool:
-    return answer.get("EncodingType") == "url"
+def _spellings(one: Mapping[str, Any], *, encoded: bool) -> set[str]:
+    """What a key of the answer may mean. All keys of it begin with the one that was asked for."""
+    shown = str(one.get("Key", ""))
+    return {shown, unquote(shown), unquote_plus(shown)} if encoded else {shown}
 
 
 def _next_marker(answer: Mapping[str, Any]) -> dict[str, str]:
@@ -51,15 +51,11 @@ def _next_marker(answer: Mapping[str, Any]) -> dict[str, str]:
     upload_id = answer.get("NextUploadIdMarker")
     if not key:
         return {}
-    shown = unquote_plus(key) if _encoded(answer) else key
+    shown = unquote_plus(key) if answer.get("EncodingType") == "url" else key
     return {"KeyMarker": shown} | ({"UploadIdMarker": upload_id} if upload_id else {})
 
 
-def _upload(one: Mapping[str, Any], *, encoded: bool) -> UploadUnderWay:
-    key = one.get("Key", "")
+def _upload(key: str, one: Mapping[str, Any]) -> UploadUnderWay:
     initiated = one.get("Initiated")
-    return UploadUnderWay(
-        unquote_plus(key) if encoded else key,
-        one["UploadId"],
-        initiated.astimezone(UTC) if isinstance(initiated, datetime) else None,
-    )
+    begun = initiated.astimezone(UTC) if isinstance(initiated, datetime) else None
+    return UploadUnderWay(key, one["UploadId"], begun)
