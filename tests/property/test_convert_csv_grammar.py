@@ -98,7 +98,7 @@ _TEXT = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=600)
+@settings(max_examples=400)
 @given(_TEXT, st.sampled_from([1, 2, 3, 5, 1 << 20]))
 @example('a,b\n"",\n', 1)
 @example('"a""', 2)
@@ -121,7 +121,7 @@ _QUOTEY = st.text(st.sampled_from("\"ab '\\,"), min_size=1, max_size=5)
 _OTHERS = st.sampled_from(",;|\t")
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     st.integers(2, 4).flatmap(
         lambda width: st.lists(
@@ -144,7 +144,7 @@ def test_the_delimiter_is_found_among_others_in_the_text(
     assert plan.details["csv"]["delimiter"] == delimiter
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.lists(

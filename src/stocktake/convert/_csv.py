@@ -67,6 +67,7 @@ def write(
     schema = schema_of(plan)
     dialect = Dialect(how["delimiter"], how["quoting"])
     blocks = RecordBlocks(name, dialect, line=1, field_bytes_max=options.field_bytes_max)
+    blocks.expect(len(schema))
     parser = BlockParser(name, schema.names, dialect)
     parser.want({field.name: field.type for field in schema})
     rejected: list[Mapping[str, Any]] = []

@@ -17,6 +17,10 @@ from stocktake.errors import BadRowError, ConvertLimitError, TextEncodingError
 
 _RECORD_FIELDS = 2
 """A record may be as long as so many of the longest fields."""
+WIDE_COLUMNS = 500
+"""From here on a column costs more than its values, and every text column leaves a hole in memory,
+because the parser first reserves a whole block for it."""
+_WIDE_BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class RecordBlocks:
         self.row = 1
         self.line = line
         self._tail = b""
+        self._bytes_min = 0
         self._field_bytes_max = field_bytes_max
 
     def like_this(self, dialect: Dialect) -> RecordBlocks:
@@ -68,8 +73,12 @@ class RecordBlocks:
         other = RecordBlocks(
             self.name, dialect, line=self.line, field_bytes_max=self._field_bytes_max
         )
-        other.row, other._tail = self.row, self._tail
+        other.row, other._tail, other._bytes_min = self.row, self._tail, self._bytes_min
         return other
+
+    def expect(self, columns: int) -> None:
+        """A table of so many columns: blocks get larger if they are very many."""
+        self._bytes_min = _WIDE_BLOCK_BYTES if columns >= WIDE_COLUMNS else 0
 
     def feed(self, piece: bytes, *, final: bool) -> Block | None:
         """The records that are whole with this piece; None: not one is.
@@ -79,6 +88,9 @@ class RecordBlocks:
             ConvertLimitError: A field or record is longer than allowed.
         """
         data = self._tail + piece if self._tail else piece
+        if not final and len(data) < self._bytes_min:
+            self._tail = data
+            return None
         if not data:
             return None
         try:

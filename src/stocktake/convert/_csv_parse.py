@@ -10,14 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from stocktake.convert._csv_blocks import Block
+from stocktake.convert._csv_blocks import WIDE_COLUMNS, Block
 from stocktake.convert._csv_records import Dialect
 from stocktake.errors import BadRowError, ConvertError
 
 _BLOCK_BYTES = (1 << 31) - 1
 """Larger than any block: a block is parsed in one go."""
-_WIDE_COLUMNS = 500
-"""From here on every column leaves holes in memory: each text column first takes a whole block."""
 _MARK = b"\xef\xbb\xbf"
 _WHERE = re.compile(r"In CSV column #(\d+): Row #(\d+): (?:CSV conversion error to )?(.*)", re.S)
 
@@ -98,7 +96,7 @@ class BlockParser:
             BadRowError: More rows than allowed are of another width, or a value is not of the type
                 that was asked for.
         """
-        if len(self._names) >= _WIDE_COLUMNS:
+        if len(self._names) >= WIDE_COLUMNS:
             pa.default_memory_pool().release_unused()
         self._aside.misfits, self._aside.allowed = [], rejects_max
         try:

@@ -146,6 +146,7 @@ class CsvReading:
                 raise ConvertError(
                     f"{self._blocks.name}: the schema's column {name!r} is not there"
                 )
+        self._blocks.expect(len(self.names))
         self._parser = BlockParser(self._blocks.name, self.names, self.dialect)
         if self._options.types == "auto":
             free = [name for name in self.names if name not in self._schema]

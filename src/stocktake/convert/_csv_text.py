@@ -10,8 +10,9 @@ import pyarrow as pa
 from stocktake.convert._plan import ByteStream
 from stocktake.errors import InvalidSettingError
 
-PIECE_BYTES = 4 << 20
-_DECODED_PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
+"""Larger ones take more memory and are no faster: what is done to them leaves the cache."""
+_DECODED_PIECE_BYTES = 512 << 10
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins like UTF-16, so it comes first

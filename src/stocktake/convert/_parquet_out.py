@@ -133,5 +133,7 @@ class ParquetOut:
         )
         self._waiting.clear()
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
+        del group
+        pa.default_memory_pool().release_unused()  # or the next group comes on top
         self._row_groups += 1
         self._waiting_rows = self._waiting_bytes = 0
