@@ -25,6 +25,7 @@ BENCHMARKS = {
     "arrival": ("bench.arrival", "a poll of a folder of 100,000 files, beside walking it"),
     "unpack": ("bench.unpack", "archives beside the standard library and py7zr, and bombs"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
+    "ledger": ("bench.ledger", "the shipping ledger: completions, size, restart, rebuild"),
     "ship-worker": ("bench.ship_worker", "one shipping worker: memory and speed, worst sources"),
 }
 
