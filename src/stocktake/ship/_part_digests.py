@@ -27,8 +27,8 @@ class PlainDigests:
         self._waiting: deque[Future[None]] = deque()
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="md5")
 
-    def update(self, piece: bytes) -> None:
-        """The next bytes."""
+    def update(self, piece: memoryview) -> None:
+        """The next bytes; they are looked at until four more pieces have come."""
         while len(self._waiting) >= _AHEAD:
             self._waiting.popleft().result()
         self._waiting.append(self._beside.submit(self._md5.update, piece))

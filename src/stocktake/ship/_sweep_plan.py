@@ -55,7 +55,7 @@ class PlanSweep:
             self._objects,
             tuple(self._skipped),
             self._skipped_count,
-            tuple(self._warnings[:_WARNINGS_MAX]),
+            tuple(self._warnings),
         )
         self._context.recorder.end_plan(self._job.source_id, summary)
         faults.reached("ship.plan-ended")
@@ -99,10 +99,10 @@ class PlanSweep:
         self._add(PlannedObject(0, None, key, None, size_bytes, size_bytes, sha256, told))
         return sha256
 
-    def _read_through(self, source: SourceFile, take: Callable[[bytes], None]) -> None:
+    def _read_through(self, source: SourceFile, take: Callable[[memoryview], None]) -> None:
         told = self._context.told(self._job, "plan")
         done_bytes = 0
-        for piece in source.pieces():
+        for piece in source.views():
             take(piece)
             done_bytes += len(piece)
             told(done_bytes)
@@ -111,7 +111,7 @@ class PlanSweep:
         key = table_key(self._settings, self._job.path)
         stream = SourceStream(source, self._context.told(self._job, "plan"))
         plan = plan_conversion(stream, kind, self._settings.convert, name=source.shown)
-        self._warnings.extend(plan.warnings)
+        self._warn(*plan.warnings)
         if plan.rows is None:
             self._skip(source.shown, "it has no rows and no columns")
         else:
@@ -145,7 +145,7 @@ class PlanSweep:
             return
         name = f"{escape_path(self._job.path)}!{member.path}"
         plan = plan_conversion(opened_member, kind, self._settings.convert, name=name)
-        self._warnings.extend(f"{member.path}: {warning}" for warning in plan.warnings)
+        self._warn(*(f"{member.path}: {warning}" for warning in plan.warnings))
         while opened_member.read(_DRAIN_BYTES):
             pass  # what is verified is verified at the end
         if plan.rows is None:
@@ -165,6 +165,9 @@ class PlanSweep:
             member.ordinal, member.path, key, None, size_bytes, size_bytes, sha256
         )
         self._add(planned)
+
+    def _warn(self, *warnings: str) -> None:
+        self._warnings.extend(warnings[: _WARNINGS_MAX - len(self._warnings)])
 
     def _skip(self, entry: str, reason: str) -> None:
         self._skipped_count += 1

@@ -121,44 +121,52 @@ def test_empty_table_and_empty_archive_become_nothing(desk: LedgerDesk) -> None:
     assert set(desk.states().values()) == {"completed"}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "key"),
-    [
-        ("a.csv", "a.json", "a.parquet"),
-        ("a.csv", "a.parquet", "a.parquet"),
-        ("a.parquet", "a.csv", "a.parquet"),
-        ("x.zip", "x.tar", "x/m.txt"),
-        ("x.zip", "x/m.txt", "x/m.txt"),
-        ("x/m.txt", "x.zip", "x/m.txt"),
-    ],
-)
-def test_fault_25_two_sources_of_one_key_the_second_fails(
-    desk: LedgerDesk, first: str, second: str, key: str
-) -> None:
-    """Faults 25, 26 and 27: nothing of the second is uploaded, the first is named."""
+def collide(desk: LedgerDesk, first: str, second: str, key: str) -> None:
+    """The second fails and nothing of it is uploaded; the first is named and stays."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as crate:
+        entry = tarfile.TarInfo("m.txt")
+        entry.size = 3
+        crate.addfile(entry, io.BytesIO(b"tar"))
     bodies = {
         ".csv": CSV,
         ".json": b'[{"a": 1}]',
         ".parquet": b"PAR1 or not",
         ".txt": b"in the folder",
         ".zip": zipped({"other.txt": b"1", "m.txt": b"2"}),
+        ".tar": tar.getvalue(),
     }
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as crate:
-        entry = tarfile.TarInfo("m.txt")
-        entry.size = 3
-        crate.addfile(entry, io.BytesIO(b"tar"))
-    bodies[".tar"] = tar.getvalue()
     arrive(desk, first, bodies[Path(first).suffix])
     desk.run()
-    before = desk.read(key)
+    before, keys = desk.read(key), desk.keys()
     arrive(desk, second, bodies[Path(second).suffix])
-    ends = desk.run()
-    assert ends[-1].outcome is Outcome.FAILED
-    assert ends[-1].error["code"] == "key-collision"
-    assert first in ends[-1].error["message"]
-    assert desk.read(key) == before
+    end = desk.run()[-1]
+    assert end.outcome is Outcome.FAILED
+    assert end.error is not None
+    assert end.error["code"] == "key-collision"
+    assert first in end.error["message"]
+    assert (desk.read(key), desk.keys()) == (before, keys)
     assert desk.states() == {first: "completed", second: "failed"}
+
+
+def test_fault_25_two_tables_of_one_name(desk: LedgerDesk) -> None:
+    collide(desk, "a.csv", "a.json", "a.parquet")
+
+
+@pytest.mark.parametrize(("first", "second"), [("a.csv", "a.parquet"), ("a.parquet", "a.csv")])
+def test_fault_26_table_and_a_parquet_file_that_is_there(
+    desk: LedgerDesk, first: str, second: str
+) -> None:
+    collide(desk, first, second, "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("x.zip", "x.tar"), ("x.zip", "x/m.txt"), ("x/m.txt", "x.zip")]
+)
+def test_fault_27_two_archives_of_one_stem_and_a_folder_of_its_name(
+    desk: LedgerDesk, first: str, second: str
+) -> None:
+    collide(desk, first, second, "x/m.txt")
 
 
 def test_fault_25_suffix_keeps_them_apart(desk: LedgerDesk) -> None:
@@ -236,6 +244,31 @@ def test_fault_47_killed_between_members_goes_on_at_the_first_that_is_missing(
     assert len(desk.keys()) == 40
     assert len(puts) <= 40 - len(first) + 1
     assert {desk.read(f"x/{name}") for name in members} == set(members.values())
+
+
+def test_fault_46_many_members_go_through_the_ledger_in_pages(
+    desk: LedgerDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither sweep holds all members; a row each, so that a crash near the end resumes there."""
+    added: list[int] = []
+    asked: list[int] = []
+    add, following = desk.ledger.add_planned, desk.ledger.next_objects
+
+    def add_planned(source_id: int, objects: Any) -> None:
+        added.append(len(objects))
+        add(source_id, objects)
+
+    def next_objects(source_id: int, after: int, limit: int) -> Any:
+        asked.append(limit)
+        return following(source_id, after, limit)
+
+    monkeypatch.setattr(desk.ledger, "add_planned", add_planned)
+    monkeypatch.setattr(desk.ledger, "next_objects", next_objects)
+    arrive(desk, "x.zip", zipped({f"m{n}": b"" for n in range(1203)}))
+    assert outcomes(desk.run()) == ["done", "done"]
+    assert added == [500, 500, 203]
+    assert set(asked) == {500}
+    assert len(desk.ledger.uploads_after(0, 2000)) == 1203
 
 
 def test_fault_47_written_but_not_recorded_is_settled_by_its_token(
