@@ -179,9 +179,8 @@ class Arrival:
     def _remember(self, path: bytes, content: Fingerprint) -> None:
         place, _, name = path.rpartition(b"/")
         self._folders.setdefault(place, _Folder()).known[name] = content
-        self._evidence[path] = content
-        if len(self._evidence) > _EVIDENCE_FILES:
-            del self._evidence[next(iter(self._evidence))]
+        if path in self._evidence or len(self._evidence) < _EVIDENCE_FILES:
+            self._evidence[path] = content
 
     def _sees_evidence(self) -> bool:
         """Whether a file that is known lies there unchanged."""

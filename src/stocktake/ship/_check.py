@@ -26,7 +26,11 @@ _ABILITIES = (
     ),
     ("put_if_absent", "writes only where nothing is", "two shippers of one prefix go unnoticed"),
     ("put_if_match", "replaces only what was seen", "replacing has a gap of one request"),
-    ("complete_if_absent", "the same for large objects", "it is looked before instead"),
+    (
+        "complete_if_absent",
+        "writes large objects only where nothing is",
+        "two shippers of one prefix go unnoticed",
+    ),
     ("lists_uploads", "lists open uploads", "an upload whose id was lost cannot be found again"),
 )
 
@@ -68,7 +72,7 @@ def _abilities(profile: UploadProfile) -> Iterator[Finding]:
         if getattr(profile, field):
             yield Finding(name, Level.OK, f"the store {good}")
         else:
-            yield Finding(name, Level.WARN, f"the store does not do this: {good}; {otherwise}")
+            yield Finding(name, Level.WARN, f"not so: the store {good}; {otherwise}")
 
 
 def _skew(settings: ShipSettings, store: Store, clock: Clock) -> Finding:
