@@ -87,7 +87,7 @@ class _Round:
     now_s: float
     device: int = 0
     looks: dict[bytes, _Look] = field(default_factory=dict)
-    resting: list[tuple[int, bytes, bytes, os.stat_result]] = field(default_factory=list)
+    due: list[tuple[int, bytes, bytes, os.stat_result]] = field(default_factory=list)
     problems: dict[bytes, StocktakeError] = field(default_factory=dict)
     blind: list[bytes] = field(default_factory=list)
     detected: list[bytes] = field(default_factory=list)
@@ -240,7 +240,7 @@ class Arrival:
                     now.detected.append(below + name)
                 one = self._judge.first_seen(path, status, now.now_s)
             try:
-                rests = self._judge.at_rest(path, one, now.now_s)
+                due = self._judge.is_due(path, one, now.now_s)
             except _GONE:
                 continue
             except OSError as error:
@@ -249,8 +249,8 @@ class Arrival:
             folder.waiting[name] = one
             now.waiting += 1
             now.busy += one.busy
-            if rests:
-                now.resting.append((status.st_ctime_ns, below, name, status))
+            if due:
+                now.due.append((status.st_ctime_ns, below, name, status))
 
     def _markers(self, sight: FolderSight) -> set[bytes] | None:
         """The markers of one directory; None if files need none."""
@@ -260,16 +260,31 @@ class Arrival:
 
     def _take(self, now: _Round) -> list[ReadySource]:
         """The files at rest that became available first; from now on they are known."""
-        now.resting.sort(key=lambda one: (one[0], one[1], one[2]))
-        ready = []
-        for _, below, name, status in now.resting[:READY_MAX]:
-            path = below + name
+        now.due.sort(key=lambda one: (one[0], one[1], one[2]))
+        ready: list[ReadySource] = []
+        for _, below, name, status in now.due:
+            if len(ready) >= READY_MAX:
+                break
+            path, waiting = below + name, self._folders[below[:-1]].waiting
+            if not self._confirmed(now, path, waiting[name]):
+                continue
             kind = kind_of(self._settings, path, status.st_size)
             ready.append(ReadySource(path, identity_of(status), kind))
-            del self._folders[below[:-1]].waiting[name]
+            del waiting[name]
             self._remember(path, fingerprint(status))
         now.waiting -= len(ready)
         return ready
+
+    def _confirmed(self, now: _Round, path: bytes, one: Waiting) -> bool:
+        try:
+            confirmed = self._judge.confirm(self._root + b"/" + path, one)
+        except _GONE:  # the next poll sees what has become of it
+            return False
+        except OSError as error:
+            now.problems[path] = open_error(path, error)
+            return False
+        now.busy += one.busy
+        return confirmed
 
     def _vanished(self, now: _Round) -> list[bytes]:
         """Known files that are gone: never those of a directory that was not, or badly, seen."""

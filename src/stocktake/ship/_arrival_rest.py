@@ -42,33 +42,36 @@ class RestJudge:
             local = self._local[status.st_dev] = _is_local(path)
         return Waiting(fingerprint(status), now_s, asked=local)
 
-    def at_rest(self, path: bytes, one: Waiting, now_s: float) -> bool:
-        """Whether this file can be taken now.
+    def is_due(self, path: bytes, one: Waiting, now_s: float) -> bool:
+        """Whether the time is over; asks the kernel until nobody writes, which begins the time.
 
         Raises:
             OSError: It cannot be opened, or is gone.
         """
-        if one.asked and self._asks(path, one, now_s):
-            return self._unchanged(path, one)
-        if one.asked or now_s - one.since_s < self._settle_unknown_s:
+        if one.asked and one.quiet_since_s is None and self._is_quiet(path, one):
+            one.quiet_since_s = now_s
+        if not one.asked:
+            return now_s - one.since_s >= self._settle_unknown_s
+        return one.quiet_since_s is not None and now_s - one.quiet_since_s >= self._settle_s
+
+    def confirm(self, path: bytes, one: Waiting) -> bool:
+        """Whether it can be taken now: quiet still, and unchanged since the look.
+
+        Raises:
+            OSError: It cannot be opened, or is gone.
+        """
+        if one.asked and not self._is_quiet(path, one):
+            one.quiet_since_s = None
             return False
         return self._unchanged(path, one)
 
-    def _asks(self, path: bytes, one: Waiting, now_s: float) -> bool:
-        """Ask at first, and again when the time is over: quiet at both ends."""
-        if one.quiet_since_s is not None and now_s - one.quiet_since_s < self._settle_s:
-            return False
+    def _is_quiet(self, path: bytes, one: Waiting) -> bool:
         lease = probe_lease(path, follow_links=self._follow_links)
         one.busy, one.asked = lease is Lease.BUSY, lease is not Lease.UNKNOWN
-        if lease is not Lease.QUIET:
-            one.quiet_since_s = None
-            return False
-        if one.quiet_since_s is None:
-            one.quiet_since_s = now_s
-        return now_s - one.quiet_since_s >= self._settle_s
+        return lease is Lease.QUIET
 
     def _unchanged(self, path: bytes, one: Waiting) -> bool:
-        """It may have been written to between the look and the question."""
+        """It may have been written to between the look and the answer."""
         status = self._status(path)
         return fingerprint(status) == one.print
 
