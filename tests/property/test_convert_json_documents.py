@@ -22,10 +22,11 @@ from stocktake.convert import (
     plan_to_json,
     write_parquet,
 )
+from stocktake.convert import _json as convert_json
 from stocktake.convert import _json_blocks as blocks
 from stocktake.convert import _json_text as texts
 from stocktake.convert._json_shape import FORM
-from stocktake.convert._plan_json import schema_of
+from stocktake.convert._plan_json import schema_from_text, schema_of
 from stocktake.errors import BadDocumentError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -109,7 +110,7 @@ def without_nulls(value: Any) -> Any:
 
 def same(plan: ConversionPlan, rows: list[dict[str, Any]], records: list[Any]) -> None:
     schema = schema_of(plan)
-    sources = plan.details["sources"]
+    sources = schema_from_text(plan.details["read"]).names
     for row, record in zip(rows, records, strict=True):
         values = {
             source: restored(row[field.name], field)
@@ -225,3 +226,11 @@ def finite(text: str) -> float | Decimal:
     if float(text) in (float("inf"), float("-inf")):
         raise ValueError(text)
     return exact(text)
+
+
+@given(ALIKE)
+def test_pyarrow_and_the_exact_reader_agree(records: list[Any]) -> None:
+    lines = "\n".join(dumped(records, (",", ":"), ascii_only=False)).encode()
+    quick = through_parquet(lines, TableKind.JSONL, 16)
+    with mock.patch.object(convert_json, "is_fast", return_value=False):
+        assert through_parquet(lines, TableKind.JSONL, 16) == quick

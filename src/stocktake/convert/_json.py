@@ -34,8 +34,8 @@ from stocktake.convert._plan import (
     ConvertOptions,
     TableKind,
 )
-from stocktake.convert._plan_json import SCHEMA, schema_of, schema_to_text
-from stocktake.convert._records_again import as_planned
+from stocktake.convert._plan_json import SCHEMA, schema_from_text, schema_of, schema_to_text
+from stocktake.convert._records_again import as_asked, as_planned, asked_types, with_types
 from stocktake.errors import ConvertLimitError
 
 VALUE = "value"
@@ -114,6 +114,7 @@ def plan(
     stream: ByteStream, kind: TableKind, options: ConvertOptions, *, name: str
 ) -> ConversionPlan:
     """Pass 1 over a JSON document or JSON lines; see `plan_conversion`."""
+    types = asked_types(options)
     text = JsonText(stream, options)
     form = first_form(text, kind, options)
     if form is None:
@@ -121,7 +122,9 @@ def plan(
     survey, beside, form = _surveyed(text, form, options)
     if not survey.rows:
         return ConversionPlan(kind, "", 0, None, (), {}, (f"{name} has no records",), 0)
-    schema, decisions, sources = survey.columns()
+    found, decisions, sources = survey.columns()
+    read = [one.with_name(source) for one, source in zip(found, sources, strict=True)]
+    schema, decisions = as_asked(found, decisions, types)
     form = Form(form.name, beside.path or form.path)
     metadata: dict[str, Any] = {"form": form.name}
     if form.path is not None:
@@ -138,7 +141,7 @@ def plan(
         "form": form.name,
         "path": form.path,
         "is_value": survey.is_value,
-        "sources": sources,
+        "read": schema_to_text(pa.schema(read)),
     }
     bound = _bound_bytes(text.read_bytes, schema)
     return ConversionPlan(kind, "", 0, survey.rows, decisions, details, warnings, bound)
@@ -174,20 +177,16 @@ def write(
     details = plan.details
     path = details["path"]
     form = Form(details["form"], None if path is None else tuple(path))
-    schema = schema_of(plan)
-    read = pa.schema(
-        [field.with_name(name) for field, name in zip(schema, details["sources"], strict=True)]
-    )
+    read = schema_from_text(details["read"])
     is_value = bool(details["is_value"])
 
     def batches() -> Iterator[pa.RecordBatch]:
         text = JsonText(stream, options)
         text.next_byte()
         for block in blocks(text, form, options, Beside()):
-            for batch in _batches(block, read, is_value=is_value):
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+            yield from _batches(block, read, is_value=is_value)
 
-    for batch in as_planned(batches()):
+    for batch in with_types(as_planned(batches()), schema_of(plan)):
         out.write(batch)
     return ()
 

@@ -49,7 +49,12 @@ def schema_of(plan: ConversionPlan) -> pa.Schema:
     packed = plan.details.get(SCHEMA)
     if packed is None:
         return pa.schema([])
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed)))
+    return schema_from_text(packed)
+
+
+def schema_from_text(text: str) -> pa.Schema:
+    """What `schema_to_text` was given."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 def file_metadata(plan: ConversionPlan, *, version: str) -> dict[bytes, bytes]:

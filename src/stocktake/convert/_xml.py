@@ -15,8 +15,8 @@ from stocktake.convert._plan import (
     ConvertOptions,
     TableKind,
 )
-from stocktake.convert._plan_json import SCHEMA, schema_of, schema_to_text
-from stocktake.convert._records_again import as_planned
+from stocktake.convert._plan_json import SCHEMA, schema_from_text, schema_of, schema_to_text
+from stocktake.convert._records_again import as_asked, as_planned, asked_types, with_types
 from stocktake.convert._xml_columns import XmlColumn
 from stocktake.convert._xml_document import (
     Names,
@@ -38,6 +38,7 @@ def plan(
     stream: ByteStream, kind: TableKind, options: ConvertOptions, *, name: str
 ) -> ConversionPlan:
     """Pass 1 over an XML document; see `plan_conversion`."""
+    types = asked_types(options)
     etree = xml_library()
     text = XmlText(stream)
     head = text.head()
@@ -56,7 +57,9 @@ def plan(
             hint="name the records: --records-path, parts by /, without the root",
         )
     is_value = root.xml_because is not None or not root.members
-    schema, decisions = _columns(root, is_value=is_value)
+    found_schema, decisions = _columns(root, is_value=is_value)
+    read = [_read_field(one, types) for one in found_schema]
+    schema, decisions = as_asked(found_schema, decisions, types)
     metadata: dict[str, Any] = {"records_path": "/".join(map(local_name, path))}
     if names.prefixes:
         metadata["namespaces"] = dict(names.prefixes)
@@ -67,6 +70,7 @@ def plan(
         warnings = (f"{records.beside.left_out_bytes:,} bytes beside the records are left out",)
     details = {
         SCHEMA: schema_to_text(schema),
+        "read": schema_to_text(pa.schema(read)),
         "metadata": metadata,
         "path": list(path),
         "namespaces": dict(names.prefixes),
@@ -114,6 +118,13 @@ def _columns(root: XmlShape, *, is_value: bool) -> tuple[pa.Schema, tuple[Column
     return pa.schema([one for one, _ in found.values()]), tuple(decisions)
 
 
+def _read_field(one: pa.Field, types: Mapping[str, pa.DataType]) -> pa.Field:
+    """What pass 2 makes first of a column: texts, if they are to have a type that was asked for."""
+    if one.name not in types or pa.types.is_nested(one.type):
+        return one
+    return pa.field(one.name, pa.string(), metadata=one.metadata)
+
+
 def _bound_bytes(source_bytes: int, leaves: int, schema: pa.Schema) -> int:
     groups = 1 + source_bytes // (4 << 20)
     return 10 * source_bytes + len(schema.serialize()) * 4 + groups * leaves * 1024 + 131_072
@@ -123,7 +134,7 @@ def write(
     plan: ConversionPlan, stream: ByteStream, out: ParquetOut, options: ConvertOptions
 ) -> tuple[Mapping[str, Any], ...]:
     """Pass 2; see `write_parquet`. No row is ever rejected."""
-    schema = schema_of(plan)
+    schema = schema_from_text(plan.details["read"])
     names = Names(dict(plan.details["namespaces"]))
     text = XmlText(stream)
     records = XmlRecords(text, tuple(plan.details["path"]), options, names)
@@ -147,6 +158,6 @@ def write(
                 yield batch()
         yield batch()
 
-    for one in as_planned(batches()):
+    for one in with_types(as_planned(batches()), schema_of(plan)):
         out.write(one)
     return ()

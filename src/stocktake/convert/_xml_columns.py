@@ -30,6 +30,8 @@ class XmlColumn:
             kind = inner.type
             fields = (kind.field(index) for index in range(kind.num_fields))
             self._members = {one.name: XmlColumn(one, names) for one in fields}
+        self.is_nested = self._is_list or self._is_xml or bool(self._members)
+        """False: the texts of single elements, or of an attribute."""
 
     def append(self, elements: list[Any] | None) -> None:
         """Take all elements of this name in one parent; None if there is none."""
@@ -52,20 +54,26 @@ class XmlColumn:
         self._present.append(element is not None)
         children: dict[str, list[Any]] = {}
         if element is not None:
-            of = self._names.of
+            known, of = self._names.known, self._names.of
             for child in element:
-                name = of(child.tag, child)
+                tag = child.tag
+                name = known.get(tag) or of(tag, child)
                 if name in children:
                     children[name].append(child)
                 else:
                     children[name] = [child]
             for tag, value in element.items():
-                children["@" + of(tag, element)] = [value]
-            children[TEXT] = [own_text(element)]
+                children["@" + (known.get(tag) or of(tag, element))] = [value]
+            if TEXT in self._members:
+                children[TEXT] = [own_text(element)]
         for name, column in self._members.items():
             found = children.get(name)
-            if name[0] in "@#":
+            if found is None and not column.is_nested:
+                column.append_text(None)
+            elif name[0] in "@#":
                 column.append_text(found[0] if found else None)
+            elif not column.is_nested and found:
+                column.append_text(plain_text(found[0]))
             else:
                 column.append(found)
 
@@ -75,9 +83,7 @@ class XmlColumn:
         if self._is_xml:
             text = xml_library().tostring(element, encoding="unicode", with_tail=False)
             return str(text)
-        if element.text is None and is_nil(element):
-            return None
-        return element.text or ""
+        return plain_text(element)
 
     def take(self) -> pa.Array:
         """All values as an array; the column is empty then."""
@@ -100,6 +106,14 @@ class XmlColumn:
             type=self._field.type,
             mask=pa.array(missing, pa.bool_()),
         )
+
+
+def plain_text(element: Any) -> str | None:
+    """The text of an element that has only text; None if it says that it is null."""
+    text = element.text
+    if text is None:
+        return None if is_nil(element) else ""
+    return str(text)
 
 
 def own_text(element: Any) -> str | None:

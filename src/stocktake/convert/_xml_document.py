@@ -59,10 +59,11 @@ class Names:
 
     Attributes:
         prefixes: Prefix to namespace; two namespaces never share one.
+        known: Tag to name, of those that were asked for.
     """
 
     prefixes: dict[str, str] = field(default_factory=dict)
-    _known: dict[str, str] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)
     _of_namespace: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class Names:
 
     def of(self, tag: str, element: Any) -> str:
         """The name of a tag or attribute of this element."""
-        known = self._known.get(tag)
+        known = self.known.get(tag)
         if known is not None:
             return known
         name = tag
@@ -78,7 +79,7 @@ class Names:
             namespace, _, local = tag[1:].rpartition("}")
             prefix = self._prefix(namespace, element)
             name = f"{prefix}:{local}" if prefix else local
-        self._known[tag] = name
+        self.known[tag] = name
         return name
 
     def _prefix(self, namespace: str, element: Any) -> str:
@@ -283,12 +284,15 @@ class XmlRecords:
         """Keep what is no record of an element, and of the elements in it."""
         if not isinstance(element.tag, str):
             raise undefined_entity(element)
-        tail = (element.tail or "").strip()
-        where = "/".join(self._where(element)) or "."
-        if tail:
-            self.beside.keep(f"{where}/#text", tail)
+        tail = element.tail
         on_path = level == 0 or (level <= self._depth and _same(element.tag, self._path[level - 1]))
-        if on_path and level == self._depth:
+        is_done = on_path and level == self._depth
+        if is_done and (not tail or tail.isspace()):
+            return
+        where = "/".join(self._where(element)) or "."
+        if tail and not tail.isspace():
+            self.beside.keep(f"{where}/#text", tail.strip())
+        if is_done:
             return
         if not on_path:
             for _ in element.iter(self._etree.Entity):

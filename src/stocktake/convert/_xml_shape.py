@@ -56,8 +56,12 @@ class XmlShape:
         if attributes:
             self._observe_attributes(element, attributes, row, names)
         if not len(element):
-            if element.text:
-                self.add_text(element.text, row)
+            text = element.text
+            if text:
+                self.has_text = True
+                if self.lattice.open:
+                    self._texts.append(text)
+                    self._text_rows.append(row)
             elif not attributes and self.empty_row is None:
                 self.empty_row = row
         else:
@@ -76,7 +80,7 @@ class XmlShape:
         for name, value in attributes:
             if nil and name == _NIL:
                 continue
-            member = self._member("@" + names.of(name, element))
+            member = self._member("@" + (names.known.get(name) or names.of(name, element)))
             if value:
                 member.add_text(value, row)
             elif member.empty_row is None:
@@ -88,6 +92,7 @@ class XmlShape:
         if text and not text.isspace():
             return True
         met: set[str] = set()
+        known, members = names.known, self.members
         for child in element:
             tag = child.tag
             if not isinstance(tag, str):
@@ -95,11 +100,12 @@ class XmlShape:
             tail = child.tail
             if tail and not tail.isspace():
                 return True
-            name = names.of(tag, child)
-            shape = self._member(name)
-            if name in met and shape.repeats is None:
+            name = known.get(tag) or names.of(tag, child)
+            shape = members.get(name) or self._member(name)
+            if name not in met:
+                met.add(name)
+            elif shape.repeats is None:
                 shape.repeats = row
-            met.add(name)
             shape.observe(child, row, names, levels_left)
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from decimal import Decimal
 from typing import Any
@@ -20,7 +21,9 @@ from stocktake.convert import _json_blocks as blocks
 from stocktake.convert import _json_text as texts
 from stocktake.errors import (
     BadDocumentError,
+    BadRowError,
     ConvertLimitError,
+    InvalidSettingError,
     SourceChangedError,
     TextEncodingError,
 )
@@ -284,3 +287,22 @@ def test_a_source_that_changed_between_the_passes_is_not_converted() -> None:
     for other in (b'[{"a":"x"}]', b'[{"a":', b'[{"b":1}]', b'[{"a":1} ]'):
         with pytest.raises(SourceChangedError):
             write_parquet(plan, io.BytesIO(other), io.BytesIO(), ConvertOptions())
+
+
+def test_a_type_that_was_asked_for_is_made_or_fails_with_its_row() -> None:
+    text = b'[{"a":1,"b":"2024-01-01T00:00:00","c":"x"},{"a":null,"b":null,"c":2}]'
+    schema = {"a": "decimal128(5, 2)", "b": "timestamp[us]"}
+    assert rows_of(text, schema=schema) == [
+        {"a": Decimal("1.00"), "b": dt.datetime(2024, 1, 1), "c": '"x"'},  # noqa: DTZ001
+        {"a": None, "b": None, "c": "2"},
+    ]
+    assert types_of(text, schema={"a": "string"})["a"] == "string"
+    plan = planned(text, schema={"c": "int64"})
+    with pytest.raises(BadRowError, match="row 1: a value of 'c' is no int64"):
+        write_parquet(plan, io.BytesIO(text), io.BytesIO(), ConvertOptions())
+    lossy = b'[{"a":0.1}]'
+    plan = planned(lossy, schema={"a": "float32"})
+    with pytest.raises(BadRowError, match="row 1: a value of 'a' is no float"):
+        write_parquet(plan, io.BytesIO(lossy), io.BytesIO(), ConvertOptions())
+    with pytest.raises(InvalidSettingError):
+        planned(text, schema={"a": "number"})

@@ -21,7 +21,7 @@ from stocktake.convert import (
     write_parquet,
 )
 from stocktake.convert import _xml_document as documents
-from stocktake.errors import BadDocumentError, ConvertLimitError, SourceChangedError
+from stocktake.errors import BadDocumentError, BadRowError, ConvertLimitError, SourceChangedError
 
 
 def planned(text: bytes, **options: Any) -> ConversionPlan:
@@ -219,3 +219,14 @@ def test_records_are_taken_off_the_tree() -> None:
     assert most < 1_000_000 // len(b'<g n="1"><i>1</i><i>2</i></g>\n')
     assert len(root) == 1
     assert records.beside.members["g/@n"] == ["1"] * 2_000
+
+
+def test_a_type_that_was_asked_for_is_made_or_fails_with_its_row() -> None:
+    text = b"<r><i a='1'><x>1.50</x></i><i a='2'><x>2.25</x></i></r>"
+    assert rows_of(text, schema={"@a": "string", "x": "double"}) == [
+        {"@a": "1", "x": 1.5},
+        {"@a": "2", "x": 2.25},
+    ]
+    plan = planned(text, schema={"x": "int64"})
+    with pytest.raises(BadRowError, match="row 1: a value of 'x' is no int64"):
+        write_parquet(plan, io.BytesIO(text), io.BytesIO(), ConvertOptions())
