@@ -8,7 +8,7 @@ from typing import Any
 
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._events import EventKind
-from stocktake.ship._process import WorkerOrders, WorkerProcess, death_text
+from stocktake.ship._process import WorkerProcess, death_text
 from stocktake.ship._schedule import Task, TaskKind
 
 RESPAWN_S = 0.2
@@ -21,7 +21,7 @@ class Crew:
     def __init__(self, context: ShipContext, wanted: int) -> None:
         self._context = context
         self._wanted = wanted
-        self._orders: WorkerOrders | None = None
+        self._orders: Mapping[str, Any] | None = None
         self._workers: dict[int, WorkerProcess] = {}
         self._numbers = 0
         self._deaths_in_a_row = 0
@@ -47,10 +47,9 @@ class Crew:
         """Those that can take a task."""
         return [worker for worker in self._workers.values() if worker.is_free]
 
-    def begin(self, first: Mapping[str, Any], threads: int) -> None:
-        """Say what workers are started with. Those of other orders are replaced when free."""
-        ledger = self._context.ledger
-        self._orders = WorkerOrders(first, ledger, ledger.lock_fd, threads)
+    def begin(self, orders: Mapping[str, Any]) -> None:
+        """Say what every worker is told before its first task."""
+        self._orders = orders
 
     def replace_all(self, wanted: int) -> None:
         """After new orders: every worker makes place for a new one when its task has ended."""
@@ -62,18 +61,26 @@ class Crew:
                 worker.is_retired = True
 
     def fill(self) -> None:
-        """Start workers that are missing, unless too many died just now."""
-        if self._orders is None or self._context.clock.monotonic_s() < self._again_s:
-            return
-        while len(self._workers) < self._wanted:
-            self._numbers += 1
-            worker = WorkerProcess(self._numbers, self._orders, self)
-            self._workers[worker.number] = worker
-        self._context.figures.put("workers", len(self._workers))
+        """Start workers that are missing, unless too many died just now, and brief new ones.
+
+        They come up while it is still found out what they have to know.
+        """
+        context = self._context
+        if context.clock.monotonic_s() >= self._again_s:
+            while len(self._workers) < self._wanted:
+                self._numbers += 1
+                threads = context.settings.uploads + 4
+                worker = WorkerProcess(self._numbers, context.ledger, threads, self)
+                self._workers[worker.number] = worker
+            context.figures.put("workers", len(self._workers))
+        if self._orders is not None:
+            for worker in self._workers.values():
+                if not worker.is_briefed:
+                    worker.brief(self._orders)
 
     def due_s(self) -> float | None:
         """Seconds until the next worker may be started; None: all are up."""
-        if self._orders is None or len(self._workers) >= self._wanted:
+        if len(self._workers) >= self._wanted:
             return None
         return max(0.0, self._again_s - self._context.clock.monotonic_s())
 

@@ -105,13 +105,19 @@ class ShipLoop:
         if self._stop_by_s is not None:
             self._go_on_stopping()
             return
-        if self._waiting or self._crew.workers or self._context.ledger.has_due():
+        if self._needs_workers():
             self._crew.fill()
         if self._profile is not None:
             due_s = self._context.ledger.next_due_s() if self._crew.free else None
             if due_s is not None and due_s <= 0:
                 self._dispatcher.work_came()
             self._dispatcher.give_out()
+
+    def _needs_workers(self) -> bool:
+        """`once` may find nothing to do: then none is started."""
+        if not self._once or self._is_new or self._waiting or self._crew.workers:
+            return True
+        return self._context.ledger.has_due()
 
     def _go_on_stopping(self) -> None:
         """Wait for tasks, then ask them to end, then end the workers."""
@@ -156,7 +162,7 @@ class ShipLoop:
             "ship_id": context.ledger.ship_id,
             "profile": self._profile,
         }
-        self._crew.begin(first, threads=context.settings.uploads + 4)
+        self._crew.begin(first)
 
     def _look_again(self, path: bytes) -> None:
         self._scan_needed = max(self._scan_needed, self._arrivals.forget(path))

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
+from stocktake.ship._ledger import Ledger
 from stocktake.ship._schedule import Task
 from stocktake.ship._wire_link import Link
 from stocktake.telemetry import logger
@@ -46,45 +46,35 @@ class WorkerHost(Protocol):
         """A worker said something; `died` comes last."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOrders:
-    """What every worker of one daemon is started with.
-
-    Attributes:
-        first: The first note: settings, ship id, profile of the store.
-        ledger: Answers the calls.
-        lock_fd: Kept open by the worker, so that no other daemon starts while it lives.
-        threads: Calls of one worker that are answered at the same time.
-    """
-
-    first: Mapping[str, Any]
-    ledger: Any
-    lock_fd: int
-    threads: int
-
-
 class WorkerProcess:
     """One worker process.
 
     Start it from a thread that lives as long as the daemon: the kernel ends the worker with it.
+
+    Args:
+        number: Of this worker, for people.
+        ledger: Answers its calls. It holds the ledger's lock, too, so that no other daemon starts
+            while it lives.
+        threads: Calls that are answered at the same time.
+        host: Who hears what it says.
     """
 
-    def __init__(self, number: int, orders: WorkerOrders, host: WorkerHost) -> None:
+    def __init__(self, number: int, ledger: Ledger, threads: int, host: WorkerHost) -> None:
         self.number = number
         self.task: Task | None = None
         self.is_ready = False
+        self.is_briefed = False
         self.is_retired = False
         self._host = host
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = _start(theirs.fileno(), orders.lock_fd)
+            self._process = _start(theirs.fileno(), ledger.lock_fd)
         self._link = Link(
             ours,
-            on_call=_answering(orders.ledger),
+            on_call=_answering(ledger),
             on_note=lambda name, args: host.heard(self, name, args),
-            threads=orders.threads,
+            threads=threads,
         )
-        self._link.note("orders", dict(orders.first))
         self._said = threading.Thread(target=self._pass_on, name=f"ship-said-{number}", daemon=True)
         self._said.start()
         self._reader = threading.Thread(target=self._read, name=f"ship-line-{number}", daemon=True)
@@ -99,6 +89,11 @@ class WorkerProcess:
     def is_free(self) -> bool:
         """True if it can take a task."""
         return self.is_ready and self.task is None and not self.is_retired
+
+    def brief(self, orders: Mapping[str, Any]) -> None:
+        """Tell it what it needs before its first task; it is `idle` when it has understood."""
+        self.is_briefed = True
+        self._link.note("orders", dict(orders))
 
     def give(self, task: Task) -> None:
         """Give it a task; it has none."""
@@ -155,7 +150,7 @@ def death_text(code: int) -> str:
         return f"signal {-code}"
 
 
-def _answering(ledger: Any) -> Callable[[str, list[Any]], Any]:
+def _answering(ledger: Ledger) -> Callable[[str, list[Any]], Any]:
     def answer(method: str, args: list[Any]) -> Any:
         if method not in CALLS:
             raise TypeError(f"`{method}` is no call that a worker may make")
