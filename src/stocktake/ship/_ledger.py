@@ -41,6 +41,9 @@ from stocktake.ship._records import (
 T = TypeVar("T")
 
 _CHUNK = 1000
+_LOG_BYTES = 16 << 20
+"""A write-ahead log that grew larger is cut to this."""
+
 SMALL_MAX_BYTES = 8 << 20
 
 
@@ -128,6 +131,8 @@ class Ledger(_WritingLedger):
 
     @classmethod
     def _open(cls, path: Path, clock: Clock, small_max_bytes: int, lock_fd: int) -> Ledger:
+        if path.exists() and not path.stat().st_size:
+            raise LedgerError(f"the ledger {path} is empty: it was cut", path=str(path))
         writing = connect(path, mode="rwc")
         try:
             is_new = check_version(writing) == 0
@@ -365,6 +370,7 @@ def _name_ship(connection: sqlite3.Connection) -> None:
 def _begin_session(connection: sqlite3.Connection) -> Tokens:
     """Numbers that are given from now on have a secret of this process."""
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     tokens = Tokens(connection)
     row = connection.execute("SELECT next_id FROM counters").fetchone()
     tokens.begin(connection, row[0])

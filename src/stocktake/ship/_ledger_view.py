@@ -50,9 +50,8 @@ class LedgerView:
         Raises:
             LedgerError: There is none, it is damaged, or newer than this stocktake.
         """
-        connection = connect(path, mode="ro")
+        connection = _connect_reading(path)
         try:
-            _check_ledger(connection, path)
             return LedgerView(connection, Tokens(connection), clock=clock)
         except sqlite3.Error as error:
             connection.close()
@@ -208,6 +207,27 @@ class LedgerView:
             if books.one("SELECT 1 FROM sources WHERE state = ? AND state > 1 LIMIT 1", state):
                 return True
         return bool(books.one("SELECT 1 FROM sources WHERE due_ms <= ? LIMIT 1", books.now_ms))
+
+
+def _connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that has read the version; also where nothing may be written beside the file."""
+    modes = ["ro"]
+    if not path.with_name(path.name + "-wal").exists():
+        modes.append("ro&immutable=1")
+    for last, mode in enumerate(modes, start=1):
+        connection = connect(path, mode=mode)
+        try:
+            _check_ledger(connection, path)
+        except sqlite3.Error as error:
+            connection.close()
+            if last == len(modes):
+                raise typed(error) from error
+        except LedgerError:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise LedgerError(f"cannot open the ledger {path}", path=str(path))
 
 
 def _check_ledger(connection: sqlite3.Connection, path: Path) -> None:

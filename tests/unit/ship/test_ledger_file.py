@@ -157,7 +157,7 @@ def test_worker_that_outlives_its_daemon_keeps_the_ledger_locked(path: Path) -> 
     Ledger.open(path, clock=CLOCK).close()
 
 
-@pytest.mark.parametrize("damage", ["head", "middle", "garbage"])
+@pytest.mark.parametrize("damage", ["head", "middle", "garbage", "nothing"])
 def test_damaged_ledger_is_refused_and_set_aside(path: Path, damage: str) -> None:
     """Fault 61: corrupt -> renamed aside, rebuilt."""
     ledger = Ledger.open(path, clock=CLOCK)
@@ -169,6 +169,8 @@ def test_damaged_ledger_is_refused_and_set_aside(path: Path, damage: str) -> Non
     elif damage == "middle":
         for page in range(5, len(content) // 4096):
             content[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    elif damage == "nothing":
+        content = bytearray()
     else:
         content = bytearray(b"this is no database" * 1000)
     path.write_bytes(content)
