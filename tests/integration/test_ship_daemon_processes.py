@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from shipyard import BUCKET, Shipyard
+from stocktake.errors import WorkerDiedError
 from stocktake.ship import EventKind, SourceState, is_locked, ledger_path
 from stocktake.testing import FakeS3
 
@@ -250,3 +251,28 @@ def test_secrets_are_in_no_argument_of_a_worker(yard: Shipyard) -> None:
             assert secret not in Path(f"/proc/{pid}/cmdline").read_text()
         running.end(signal.SIGTERM)
         assert secret not in json.dumps(running.lines)
+
+
+@pytest.mark.slow
+def test_stop_during_an_outage_waits_for_nothing(yard: Shipyard) -> None:
+    """SHP-52: no task can end without a store; what was begun goes on at the next start."""
+    with Running(yard, "--read-timeout-s", "1") as running:
+        yard.put("a.txt", "x")
+        running.wait_for("uploaded")
+        yard.fake.__exit__(None, None, None)
+        yard.put("b.txt", "y")
+        running.wait_for("outage")
+        began_s = time.monotonic()
+        assert running.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began_s < 15
+        assert running.events("failed") == []
+
+
+def test_workers_that_cannot_start_are_an_error_and_no_loop(
+    yard: Shipyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocktake.ship._daemon_crew.RESPAWN_S", 0.01)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    yard.put("a.txt", "x")
+    with pytest.raises(WorkerDiedError, match="as soon as they are started"):
+        yard.once()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from stocktake.errors import WorkerDiedError
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._events import EventKind
 from stocktake.ship._process import WorkerProcess, death_text
@@ -13,6 +14,8 @@ from stocktake.ship._schedule import Task, TaskKind
 
 RESPAWN_S = 0.2
 RESPAWN_S_MAX = 30.0
+STILLBORN_MAX = 6
+"""Workers that may die before any was ever ready."""
 
 
 class Crew:
@@ -25,6 +28,7 @@ class Crew:
         self._workers: dict[int, WorkerProcess] = {}
         self._numbers = 0
         self._deaths_in_a_row = 0
+        self._was_ready = False
         self._again_s = 0.0
 
     @property
@@ -103,6 +107,7 @@ class Crew:
     def finished(self, worker: WorkerProcess) -> Task | None:
         """Its task is over, or it has just come up."""
         task, worker.task, worker.is_ready = worker.task, None, True
+        self._was_ready = True
         if task is not None:
             self._deaths_in_a_row = 0
         if worker.is_retired:
@@ -117,6 +122,11 @@ class Crew:
         if worker.is_retired and task is None:
             return None
         self._deaths_in_a_row += 1
+        if not self._was_ready and self._deaths_in_a_row >= STILLBORN_MAX:
+            raise WorkerDiedError(
+                f"worker processes end as soon as they are started ({death_text(code)})",
+                hint="the log has their last words",
+            )
         wait_s = min(RESPAWN_S_MAX, RESPAWN_S * 2.0 ** min(self._deaths_in_a_row - 1, 20))
         self._again_s = self._context.clock.monotonic_s() + wait_s
         self._context.figures.count("died")

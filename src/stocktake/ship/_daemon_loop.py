@@ -24,6 +24,7 @@ from stocktake.ship._records import Outcome, SourceJob, SourceState, TaskEnd
 from stocktake.ship._recover import RecoverReport
 from stocktake.ship._schedule import Task, TaskKind
 from stocktake.ship._settings import ShipSettings
+from stocktake.ship._wire import error_of
 from stocktake.store import UploadProfile
 
 DEATHS_MAX = 3
@@ -31,7 +32,7 @@ DEATHS_MAX = 3
 REFUSALS_MAX = 3
 """`once` gives up when the bucket refused so often in a row."""
 STATES_EVERY_S = 1.0
-FATAL_CODES = frozenset({"ledger", "disk-full"})
+FATAL_CODES = frozenset({"disk-full"})
 """Nothing can be recorded any more: go no further."""
 TASKS_STOP_S = 5.0
 """Workers that were asked to stop are ended after so long."""
@@ -249,15 +250,12 @@ class ShipLoop:
 
     def _settle(self, job: SourceJob, end: TaskEnd, kind: TaskKind) -> None:
         if end.error is not None and end.error.get("code") in FATAL_CODES:
-            raise StocktakeError(
-                str(end.error["message"]), hint=end.error.get("hint"), code_seen=end.error["code"]
-            )
+            raise error_of(end.error)
         self._dispatcher.suspects.discard(job.source_id)
         self._deaths.pop(job.source_id, None)
         self._outcomes.settle(job, end, kind)
         if self._breaker.refusals_in_a_row >= REFUSALS_MAX and self._once:
-            refusal = self._breaker.refusal or {}
-            raise StocktakeError(str(refusal.get("message")), hint=refusal.get("hint"))
+            raise error_of(self._breaker.refusal or {})
 
     def _on_outage(self, worker: WorkerProcess, error: StocktakeError) -> None:
         if self._breaker.outage(worker.number):
@@ -321,7 +319,8 @@ class ShipLoop:
             return
         self.stopped_by = why
         self._asked_to_stop = True
-        grace_s = self._context.settings.stop_grace_s
+        # without a store no task can end by itself
+        grace_s = 0.0 if self._breaker.is_away else self._context.settings.stop_grace_s
         self._stop_by_s = self._context.clock.monotonic_s() + grace_s
         self._arrivals.stop()
         self._context.tell(EventKind.STOPPING, by=why, grace_s=grace_s)

@@ -139,7 +139,8 @@ def _pack_error(error: StocktakeError) -> Any:
     return {_MARK: "x", "v": error.to_dict()}
 
 
-def _unpack_error(value: Mapping[str, Any]) -> StocktakeError:
+def error_of(value: Mapping[str, Any]) -> StocktakeError:
+    """The error that `to_dict` was asked of, as the same class."""
     return _error_classes().get(value["code"], StocktakeError)(
         value["message"], hint=value["hint"], retryable=value["retryable"], **value["attrs"]
     )
@@ -195,7 +196,7 @@ _UNPACKERS: dict[str, Callable[[Any], Any]] = {
     "b": _unpack_bytes,
     "p": Path,
     "w": datetime.fromisoformat,
-    "x": _unpack_error,
+    "x": error_of,
     **{kind.__name__: kind for kind in _ENUMS},
     **{kind.__name__: _record_unpacker(kind) for kind in _RECORDS},
 }
