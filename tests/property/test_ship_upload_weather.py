@@ -150,7 +150,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "world"
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     forecast=st.lists(st.sampled_from(WEATHER), max_size=30),
     there=st.sampled_from(["nothing", "other", "same", "ours before"]),
@@ -185,7 +185,7 @@ def test_large_file_ends_as_one_object_in_any_weather(
     assert [one["UploadId"] for one in open_uploads(store)] == ([theirs] if theirs else [])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     forecast=st.lists(st.sampled_from(WEATHER), max_size=20),
     there=st.sampled_from(["nothing", "other", "same", "ours before"]),

@@ -26,6 +26,7 @@ from stocktake.ship._upload import ROUNDS_MAX, SETTLED_BY_LOOKING, Uploader
 from stocktake.ship._upload_abort import abort_until_gone
 from stocktake.ship._upload_target import Digests, Target, composite_etag, result_of
 from stocktake.store import (
+    Buffer,
     CompleteOptions,
     MultipartUpload,
     PutOptions,
@@ -126,7 +127,7 @@ class PartUpload:
                 raise
             return False
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: Buffer) -> None:
         """Send the next part; waits while enough are on their way. Raises what earlier ones did."""
         while len(self._under_way) >= self._at_once:
             self._take_oldest()
@@ -140,7 +141,7 @@ class PartUpload:
             raise
         self._under_way.append((part, len(body)))
 
-    def _send(self, number: int, body: bytes) -> SentPart:
+    def _send(self, number: int, body: Buffer) -> SentPart:
         line, upload = self._uploader, self._upload
         assert upload is not None
         try:

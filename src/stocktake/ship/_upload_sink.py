@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -45,8 +44,7 @@ class ObjectSink:
         self.part_bytes = part_size_bytes(bound_bytes, part_bytes_min)
         self._known = known
         self._md5 = hashlib.md5(usedforsecurity=False)
-        self._pieces: deque[bytes] = deque()
-        self._held_bytes = 0
+        self._held: bytes | bytearray = b""
         self._size_bytes = 0
         self._upload: PartUpload | None = None
 
@@ -57,18 +55,29 @@ class ObjectSink:
 
     def write(self, data: Buffer) -> int:
         """Take these bytes; waits while enough parts are on their way."""
-        if not isinstance(data, bytes):
-            data = bytes(data)
         if self._known is None:
             self._md5.update(data)
-        self._pieces.append(data)
-        self._held_bytes += len(data)
         self._size_bytes += len(data)
-        while self._held_bytes > self.part_bytes:
-            self._send_part(self.part_bytes)
+        if len(self._held) == self.part_bytes and data:
+            self._send_part()
+        if isinstance(self._held, bytearray):
+            self._held += data
+        elif self._held:
+            self._held = bytearray(self._held) + data
+        else:
+            self._held = data if isinstance(data, bytes) else bytearray(data)
+        while len(self._held) > self.part_bytes:
+            rest = self._held[self.part_bytes :]
+            self._held = (
+                self._held[: self.part_bytes]
+                if isinstance(self._held, bytes)
+                else _cut(self._held, self.part_bytes)
+            )
+            self._send_part()
+            self._held = rest
         return len(data)
 
-    def _send_part(self, size_bytes: int) -> None:
+    def _send_part(self) -> None:
         if self._size_bytes > PARTS_MAX * self.part_bytes:
             raise SourceTooLargeError(
                 f"s3://{self._uploader.bucket}/{self._target.key} would be larger than planned: "
@@ -79,36 +88,21 @@ class ObjectSink:
             upload = PartUpload(self._uploader, self._target, self.part_bytes)
             self._upload = upload
             upload.open()
-        self._upload.send(self._cut(size_bytes))
-
-    def _cut(self, size_bytes: int) -> bytes:
-        """The next so many bytes; not copied if they came as one piece."""
-        first = self._pieces[0]
-        self._held_bytes -= size_bytes
-        if len(first) == size_bytes:
-            return self._pieces.popleft()
-        taken: list[memoryview] = []
-        while size_bytes:
-            piece = memoryview(self._pieces.popleft())
-            if len(piece) > size_bytes:
-                self._pieces.appendleft(bytes(piece[size_bytes:]))
-                piece = piece[:size_bytes]
-            taken.append(piece)
-            size_bytes -= len(piece)
-        return b"".join(taken)
+        body, self._held = self._held, b""
+        self._upload.send(body)
 
     def finish(self, recheck: Callable[[], None], *, rows: int | None = None) -> ObjectResult:
         """Make the object, if `recheck` does not raise. Nothing but the steps is recorded."""
         target = replace(self._target, rows=rows)
         if self._upload is None:
-            body = self._cut(self._held_bytes) if self._pieces else b""
+            body, self._held = self._held, b""
             if self._known is not None:
                 self._compare(digests_of(body, with_crc=True))
             recheck()
             faults.reached("ship.source-rechecked")
             return self._uploader.put(target, body)
-        if self._held_bytes:
-            self._send_part(self._held_bytes)
+        if self._held:
+            self._send_part()
         md5 = self._md5.hexdigest() if self._known is None else self._known.md5
         digests = self._upload.finish_parts(md5)
         self._compare(digests)
@@ -130,6 +124,12 @@ class ObjectSink:
 
     def abandon(self) -> None:
         """Drop what was sent."""
-        self._pieces.clear()
+        self._held = b""
         if self._upload is not None:
             self._upload.abandon()
+
+
+def _cut(held: bytearray, size_bytes: int) -> bytearray:
+    """The front of it, in place: a part is not copied."""
+    del held[size_bytes:]
+    return held
