@@ -49,7 +49,7 @@ RECORDS = st.builds(
     crc64nvme=st.none() | st.just("AAAAAAAAAAE="),
     part_size_bytes=st.none() | st.integers(1, 2**40),
     token=KEYS,
-    uploaded_at=st.datetimes(timezones=st.just(UTC), min_value=datetime(1971, 1, 1))  # noqa: DTZ001,
+    uploaded_at=st.datetimes(timezones=st.just(UTC), min_value=datetime(1971, 1, 1)),  # noqa: DTZ001
     verified_by=st.sampled_from(["checksum", "etag", "read-back", "adopted"]),
     source=KEYS,
     source_raw=st.none() | st.binary(max_size=9).map(bytes.hex),
