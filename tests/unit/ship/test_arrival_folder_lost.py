@@ -229,6 +229,27 @@ def test_fault_07_a_file_that_a_worker_missed_is_new_when_it_is_there_again() ->
     assert again == [b"a.txt"]
 
 
+def test_fault_07_a_volume_below_the_folder_is_unmounted_and_comes_back(
+    watched: Watched,
+) -> None:
+    """Mounting needs rights: the volume's device number is written into the memory instead."""
+    aside = watched.root / "aside"
+    (watched.folder / "sub").rename(aside)
+    watched.arrival._folders[b"sub"].device = 999
+    assert watched.poll().vanished == []  # its mount point is gone
+    (watched.folder / "sub").mkdir()
+    assert watched.poll().vanished == []  # its mount point is there, and empty
+    watched.write("sub/new.txt")
+    assert watched.settled() == ["sub/new.txt"]
+    (watched.folder / "sub" / "new.txt").unlink()
+    (watched.folder / "sub").rmdir()
+    aside.rename(watched.folder / "sub")
+    watched.poll()
+    assert watched.settled() == []
+    (watched.folder / "sub" / "b.txt").unlink()
+    assert watched.poll().vanished == [b"sub/b.txt"]
+
+
 def test_mount_point_is_the_longest_that_holds_the_folder(tmp_path: Path) -> None:
     point = root_module.mount_point(tmp_path)
     assert point is not None
