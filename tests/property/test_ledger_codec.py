@@ -90,7 +90,7 @@ def test_path_of_any_bytes_comes_back_from_its_record(path: bytes) -> None:
     """Fault 14."""
     shown, raw = shown_path(path)
     shown.encode()
-    values = {name: None for name in UploadRecord.__dataclass_fields__}
+    values = dict.fromkeys(UploadRecord.__dataclass_fields__)
     assert path_of(UploadRecord(**values | {"source": shown, "source_raw": raw})) == path
 
 
