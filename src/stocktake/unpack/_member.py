@@ -59,7 +59,8 @@ class OpenMember(Protocol):
     """One member with its bytes. Valid until the next one is asked for; the reader has one thread.
 
     Bytes count as verified only when `blocks` has ended, or `read` has returned b"": a checksum
-    comes after the bytes it is of. What is left unread is skipped when the next one is asked for.
+    comes after the bytes it is of; that of a packed tar after all members, when the walk has ended.
+    What is left unread is skipped when the next one is asked for.
     """
 
     @property

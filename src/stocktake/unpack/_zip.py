@@ -8,6 +8,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from stocktake.errors import ArchiveCorruptError, ArchiveEncryptedError, ArchiveUnsupportedError
 from stocktake.unpack._detect import is_archive_name
 from stocktake.unpack._dos_time import zip_time
@@ -52,13 +54,17 @@ def _judge(
         if len(places) > reading.limits.members_max:
             said = f"has more than {reading.limits.members_max:,} members"
             raise reading.budget.stop(said, "members_max")
-    ordered = array("Q", sorted(places))
-    if any(ordered[at] == ordered[at + 1] for at in range(len(ordered) - 1)):
+    if _repeated(places):
         raise _overlap(reading.name)
+    ordered = array("Q", np.sort(np.frombuffer(places, np.uint64)).tobytes())
     ordered.append(directory.start - directory.prefix_bytes)
-    names = array("q", sorted(names))
-    twice = {names[at] for at in range(len(names) - 1) if names[at] == names[at + 1]}
-    return ordered, None if inner else twice
+    return ordered, None if inner else _repeated(names)
+
+
+def _repeated(values: array[int]) -> set[int]:
+    """What is there more than once; sorted as numbers, not as objects."""
+    ordered = np.sort(np.frombuffer(values, np.int64))
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 
 def record_name(record: Record, reading: Reading) -> str:
