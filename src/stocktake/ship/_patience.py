@@ -142,7 +142,7 @@ class Patience:
             if self._away:
                 return
             self._away = True
-        self._listener.outage(error)
+            self._listener.outage(error)  # with the lock: never told after its own recovery
 
     def _wait_for_store(self) -> None:
         self.check()
@@ -179,7 +179,7 @@ class Patience:
             break
         with self._changed:
             self._away = False
-        self._listener.recovered()
+            self._listener.recovered()
 
     def _wait_s(self, failures: int) -> float:
         """Full jitter: many clients that failed together must not come back together."""

@@ -160,3 +160,28 @@ def test_only_one_thread_asks_while_the_store_is_away() -> None:
     assert collisions == []
     told = [what[0] for what in listener.told]
     assert told == ["outage", "recovered"] * (len(told) // 2)
+
+
+def test_recovery_is_never_told_before_its_outage() -> None:
+    """The daemon would wait for a store that is there."""
+    clock = Sleepy()
+    told: list[str] = []
+    slow = threading.Event()
+
+    class SlowListener(Listener):
+        def outage(self, error: Any) -> None:
+            slow.wait(0.05)
+            told.append("outage")
+
+        def recovered(self) -> None:
+            told.append("recovered")
+
+    patience = patient(clock, lambda: None, SlowListener())
+    threads = [
+        threading.Thread(target=lambda: patience.call(failing([AWAY] * 3))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert told == ["outage", "recovered"] * (len(told) // 2)
