@@ -115,7 +115,8 @@ class SegmentLog:
     def read(self) -> Iterator[UploadRecord]:
         """The last record of every key, newest first; one request per segment and thousand.
 
-        Memory: one segment and 16 bytes of hash per key. A merge by the writer does no harm.
+        Memory: one segment and a hash per key, 100 MB for a million of them. A merge by the writer
+        does no harm.
         """
         seen: set[bytes] = set()
         finished: list[Segment] = []
