@@ -64,8 +64,8 @@ def once(run: Run, *, options: dict[str, Any], progress: _Progress = False) -> i
 
     Exits with 3 if files failed, or are still being written.
 
-    JSON: {folder, target, shipped, failed, retried, waiting, bytes, states, failures, stopped_by,
-    elapsed_s}.
+    JSON: {folder, target, shipped, failed, retried, waiting, unreadable, bytes, states, failures,
+    stopped_by, elapsed_s}.
     """
     from stocktake.cli._ship_work import ship
 

@@ -101,6 +101,7 @@ def _report(out: Output, settings: ShipSettings, summary: ShipSummary) -> None:
                 "failed": figures.files_failed,
                 "retried": figures.files_retried,
                 "waiting": summary.waiting,
+                "unreadable": figures.unreadable,
                 "bytes": figures.bytes_done,
                 "states": {state.value: count for state, count in summary.states.items()},
                 "failures": [
@@ -116,6 +117,7 @@ def _report(out: Output, settings: ShipSettings, summary: ShipSummary) -> None:
         ("shipped", count_text(figures.files_done), size_text(figures.bytes_done)),
         ("failed", count_text(figures.files_failed), ""),
         ("not at rest", count_text(summary.waiting), ""),
+        ("unreadable", count_text(figures.unreadable), ""),
         ("known", count_text(sum(summary.states.values())), "in the ledger"),
     ]
     for name, count, more in rows:

@@ -53,7 +53,8 @@ class ShipSummary:
     def is_complete(self) -> bool:
         """True if every file that was there is shipped now."""
         unfinished = sum(self.states.get(state, 0) for state in _UNFINISHED)
-        return not (self.figures.files_failed or self.waiting or unfinished)
+        figures = self.figures
+        return not (figures.files_failed or figures.unreadable or self.waiting or unfinished)
 
 
 class Daemon:

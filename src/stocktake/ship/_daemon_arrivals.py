@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from stocktake import faults
-from stocktake.errors import StocktakeError, WatchedFolderError
+from stocktake.errors import SourceUnreadableError, WatchedFolderError
 from stocktake.ship._arrival import Arrival, Sighting
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._events import EventKind
@@ -20,7 +20,7 @@ from stocktake.ship._watch import FolderWatch
 ADD_TOGETHER = 5_000
 WHILE_WAITING_S = 0.5
 FOLDER_GONE_S = 2.0
-_PROBLEMS_TOLD_MAX = 10_000
+UNREADABLE_MAX = 10_000
 
 
 class Arrivals:
@@ -31,7 +31,7 @@ class Arrivals:
         self._lock = threading.Lock()
         self._forgotten: deque[bytes] = deque()
         self._stopped = threading.Event()
-        self._problems: dict[bytes, str] = {}
+        self._unreadable: set[bytes] = set()
         self._away = False
         self._scans = 0
         self._thread = threading.Thread(target=self._run, name="ship-arrivals", daemon=True)
@@ -118,7 +118,7 @@ class Arrivals:
         self._add(sighting.altered, force=True)
         for path in forget_vanished(context.ledger, sighting.vanished):
             context.tell(EventKind.VANISHED, path)
-        self._report(sighting.problems)
+        self._report(sighting)
         context.figures.put("waiting", sighting.waiting)
         context.inbox.put(("seen", 0, sighting.waiting, self._scans))
 
@@ -138,13 +138,16 @@ class Arrivals:
                 )
             context.inbox.put(("seen", len(some), None, 0))
 
-    def _report(self, problems: Sequence[tuple[bytes, StocktakeError]]) -> None:
-        """Each problem once, not with every scan."""
-        now = {path: error.message for path, error in problems[:_PROBLEMS_TOLD_MAX]}
-        for path, error in problems[:_PROBLEMS_TOLD_MAX]:
-            if self._problems.get(path) != error.message:
-                self._context.tell(EventKind.POSTPONED, path, error.to_dict())
-        self._problems = now
+    def _report(self, sighting: Sighting) -> None:
+        """What cannot be read is told when it is found, and counts until it was shipped."""
+        for path, error in sighting.problems:
+            self._context.tell(EventKind.POSTPONED, path, error.to_dict())
+            if error.code == SourceUnreadableError.code and len(self._unreadable) < UNREADABLE_MAX:
+                self._unreadable.add(path)
+        if self._unreadable:
+            self._unreadable.difference_update(one.path for one in sighting.ready)
+            self._unreadable.difference_update(sighting.vanished)
+        self._context.figures.put("unreadable", len(self._unreadable))
 
     def _folder_gone(self, error: WatchedFolderError) -> None:
         if not self._away:

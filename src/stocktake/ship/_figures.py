@@ -11,6 +11,7 @@ from stocktake.ship._records import SourceState
 
 _WINDOW_S = 10.0
 _FAILURES_KEPT = 50
+_COUNTED = "done failed retried bytes died outages waiting unreadable workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ShipFigures:
         bytes_per_s: Over the last ten seconds.
         states: Sources in the ledger by state.
         waiting: Files that have not come to rest.
+        unreadable: Files and folders that this user may not read.
         active: What workers are at.
         failures: The last files that failed, with the reason.
         workers: Processes that are up.
@@ -62,6 +64,7 @@ class ShipFigures:
     bytes_per_s: float = 0.0
     states: Mapping[SourceState, int] = field(default_factory=dict)
     waiting: int = 0
+    unreadable: int = 0
     active: tuple[ActiveFile, ...] = ()
     failures: tuple[tuple[bytes, str], ...] = ()
     workers: int = 0
@@ -78,9 +81,7 @@ class FigureBook:
         self._monotonic_s = monotonic_s
         self._began_s = monotonic_s()
         self._lock = threading.Lock()
-        self._counts = dict.fromkeys(
-            ("done", "failed", "retried", "bytes", "died", "outages", "waiting", "workers"), 0
-        )
+        self._counts = dict.fromkeys(_COUNTED.split(), 0)
         self._recent: deque[tuple[float, int, int]] = deque()
         self._active: dict[int, ActiveFile] = {}
         self._failures: deque[tuple[bytes, str]] = deque(maxlen=_FAILURES_KEPT)
@@ -135,7 +136,7 @@ class FigureBook:
             self._counts[name] += amount
 
     def put(self, name: str, value: int) -> None:
-        """Set `waiting` or `workers`."""
+        """Set `waiting`, `unreadable` or `workers`."""
         with self._lock:
             self._counts[name] = value
 
@@ -167,6 +168,7 @@ class FigureBook:
                 bytes_per_s=sum(size for _, _, size in self._recent) / window_s,
                 states=self._states,
                 waiting=counts["waiting"],
+                unreadable=counts["unreadable"],
                 active=tuple(sorted(self._active.values(), key=lambda file: file.since_s)),
                 failures=tuple(self._failures),
                 workers=counts["workers"],
