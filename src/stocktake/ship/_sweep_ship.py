@@ -88,10 +88,10 @@ class ShipSweep:
                 raise source.changed()
 
         try:
-            for piece in source.pieces(sink.part_bytes):
+            for view in source.views(sink.part_bytes, sink.views_kept):
                 if known is None:
-                    digest.update(piece)
-                sink.write(piece)
+                    digest.update(view)
+                sink.write_part(view)
                 told(sink.size_bytes)
             return sink.finish(recheck)
         except BaseException:

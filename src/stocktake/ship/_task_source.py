@@ -14,7 +14,6 @@ from stocktake.ship._records import Identity, SourceJob
 from stocktake.ship._settings import ShipSettings
 
 PIECE_BYTES = 512 << 10
-_RING = 8
 
 
 class SourceFile:
@@ -93,15 +92,15 @@ class SourceFile:
         if os.pread(descriptor, 1, offset):
             raise self.changed()
 
-    def views(self) -> Iterator[memoryview]:
-        """All of it, as views that hold until half a dozen more were asked for: to be hashed."""
+    def views(self, piece_bytes: int = PIECE_BYTES, kept: int = 8) -> Iterator[memoryview]:
+        """All of it, read into the same few buffers: each view holds until `kept` - 1 more came."""
         descriptor, offset = self.file.fileno(), 0
-        ring = [memoryview(bytearray(PIECE_BYTES)) for _ in range(_RING)]
-        turn = 0
+        ring: list[memoryview] = []
         while offset < self.size_bytes:
-            wanted = min(PIECE_BYTES, self.size_bytes - offset)
-            view = ring[turn % _RING][:wanted]
-            turn += 1
+            wanted = min(piece_bytes, self.size_bytes - offset)
+            buffer = ring.pop(0) if len(ring) == kept else memoryview(bytearray(wanted))
+            ring.append(buffer)
+            view = buffer[:wanted]
             filled = 0
             while filled < wanted:
                 count = os.preadv(descriptor, [view[filled:]], offset + filled)

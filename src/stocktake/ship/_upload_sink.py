@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from stocktake import faults
 from stocktake.errors import SourceChangedError, SourceTooLargeError
-from stocktake.ship._part_sizes import PARTS_MAX, part_size_bytes
+from stocktake.ship._part_sizes import PARTS_MAX, part_size_bytes, parts_at_once
 from stocktake.ship._records import ObjectResult
 from stocktake.ship._upload import Uploader
 from stocktake.ship._upload_parts import PartUpload
@@ -44,7 +44,7 @@ class ObjectSink:
         self.part_bytes = part_size_bytes(bound_bytes, part_bytes_min)
         self._known = known
         self._md5 = hashlib.md5(usedforsecurity=False)
-        self._held: bytes | bytearray = b""
+        self._held: Buffer = b""
         self._size_bytes = 0
         self._upload: PartUpload | None = None
 
@@ -53,6 +53,23 @@ class ObjectSink:
         """Bytes taken so far."""
         return self._size_bytes
 
+    @property
+    def views_kept(self) -> int:
+        """Views that may be in use at a time: in flight, held, and the one that is given."""
+        return parts_at_once(self.part_bytes) + 2
+
+    def write_part(self, view: memoryview) -> None:
+        """Take a whole part, or the last one, without copying. The views of all parts come here.
+
+        It is used until `views_kept` - 1 more were given.
+        """
+        if self._known is None:
+            self._md5.update(view)
+        self._size_bytes += len(view)
+        if self._held:
+            self._send_part()
+        self._held = view
+
     def write(self, data: Buffer) -> int:
         """Take these bytes; waits while enough parts are on their way."""
         if self._known is None:
@@ -60,21 +77,15 @@ class ObjectSink:
         self._size_bytes += len(data)
         if len(self._held) == self.part_bytes and data:
             self._send_part()
-        if isinstance(self._held, bytearray):
-            self._held += data
-        elif self._held:
-            self._held = bytearray(self._held) + data
-        else:
-            self._held = data if isinstance(data, bytes) else bytearray(data)
-        while len(self._held) > self.part_bytes:
-            rest = self._held[self.part_bytes :]
-            self._held = (
-                self._held[: self.part_bytes]
-                if isinstance(self._held, bytes)
-                else _cut(self._held, self.part_bytes)
-            )
+        held = self._held if isinstance(self._held, bytearray) else bytearray(self._held)
+        held += data
+        while len(held) > self.part_bytes:
+            rest = held[self.part_bytes :]
+            del held[self.part_bytes :]
+            self._held = held
             self._send_part()
-            self._held = rest
+            held = rest
+        self._held = held
         return len(data)
 
     def _send_part(self) -> None:
@@ -127,9 +138,3 @@ class ObjectSink:
         self._held = b""
         if self._upload is not None:
             self._upload.abandon()
-
-
-def _cut(held: bytearray, size_bytes: int) -> bytearray:
-    """The front of it, in place: a part is not copied."""
-    del held[size_bytes:]
-    return held
