@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
+import pyarrow as pa
+
 from stocktake.convert._hashed_stream import HashedStream
 from stocktake.convert._parquet_out import ParquetOut
 from stocktake.convert._plan import (
@@ -18,7 +20,7 @@ from stocktake.convert._plan import (
     TableKind,
 )
 from stocktake.convert._plan_json import file_metadata, schema_of
-from stocktake.errors import InvalidSettingError, SourceChangedError, StocktakeError
+from stocktake.errors import ConvertError, InvalidSettingError, SourceChangedError
 
 _VERSION = 1
 _MODULES = {
@@ -110,7 +112,7 @@ def write_parquet(
     try:
         try:
             rejected = _format(plan.kind).write(plan, hashed, out, options)
-        except StocktakeError as error:
+        except (ConvertError, pa.ArrowInvalid) as error:
             _check(plan, hashed, error)
             raise
         _check(plan, hashed)
@@ -121,7 +123,7 @@ def write_parquet(
     return ConversionResult(rows, rejected, size_bytes, row_groups)
 
 
-def _check(plan: ConversionPlan, hashed: HashedStream, cause: StocktakeError | None = None) -> None:
+def _check(plan: ConversionPlan, hashed: HashedStream, cause: Exception | None = None) -> None:
     hashed.drain()
     if (hashed.sha256, hashed.size_bytes) != (plan.sha256, plan.size_bytes):
         name = plan.details.get("source_name", "the source")

@@ -64,7 +64,9 @@ class RecordBlocks:
         self.dialect = dialect
         self.row = 1
         self.line = line
-        self._tail = b""
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._wanted_bytes = 0
         self._bytes_min = 0
         self._field_bytes_max = field_bytes_max
 
@@ -73,7 +75,9 @@ class RecordBlocks:
         other = RecordBlocks(
             self.name, dialect, line=self.line, field_bytes_max=self._field_bytes_max
         )
-        other.row, other._tail, other._bytes_min = self.row, self._tail, self._bytes_min
+        other.row, other._bytes_min = self.row, self._bytes_min
+        other._pieces, other._waiting_bytes = list(self._pieces), self._waiting_bytes
+        other._wanted_bytes = self._wanted_bytes
         return other
 
     def expect(self, columns: int) -> None:
@@ -87,10 +91,11 @@ class RecordBlocks:
             BadRowError: Quotes are wrong; row and line say where.
             ConvertLimitError: A field or record is longer than allowed.
         """
-        data = self._tail + piece if self._tail else piece
-        if not final and len(data) < self._bytes_min:
-            self._tail = data
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        if not final and self._waiting_bytes < self._wanted_bytes:
             return None
+        data = self._take_waiting()
         if not data:
             return None
         try:
@@ -102,14 +107,27 @@ class RecordBlocks:
                 f"{self.name}: row {row} (line {line}): {error.reason}", row=row, line=line
             ) from error
         self._check_length(data, cut)
-        self._tail = data[cut.end :]
-        return Block(data, cut, self.row, self.line) if cut.end else None
+        self._keep(data[cut.end :])
+        if cut.end:
+            return Block(data, cut, self.row, self.line)
+        self._wanted_bytes = 2 * len(data)  # or a long record would be looked through too often
+        return None
+
+    def _take_waiting(self) -> bytes:
+        data = b"".join(self._pieces)
+        self._keep(b"")
+        return data
+
+    def _keep(self, tail: bytes) -> None:
+        self._pieces = [tail] if tail else []
+        self._waiting_bytes = len(tail)
+        self._wanted_bytes = self._bytes_min
 
     def split_first(self, block: Block) -> bytes:
         """The first record of a block without its line end; the others are cut anew."""
         end = int(record_ends(block.data, block.cut)[0])
         record = block.data[:end]
-        self._tail = block.data[end:]
+        self._keep(block.data[end:])
         self.row += 1
         self.line += count_lines(record, end)
         return record.rstrip(b"\r\n") if not record.endswith(b'"') else record
@@ -125,10 +143,13 @@ class RecordBlocks:
     def bad_text(self, reason: str) -> TextEncodingError:
         """The error for bytes right behind everything that was fed."""
         row, line = self.row, self.line
-        if self._tail:
-            quoteless = Dialect(self.dialect.delimiter, quoting=False)
-            rest = Block(self._tail, cut_records(self._tail, quoteless, final=True), row, line)
-            row, line = rest.find(len(self._tail))
+        tail = self._take_waiting()
+        if tail:
+            try:
+                cut = cut_records(tail, self.dialect, final=False)
+            except MisquotedError as error:
+                cut = error.before
+            row, line = Block(tail, cut, row, line).find(len(tail))
         return bad_text(self.name, row, line, reason)
 
     def _check_length(self, data: bytes, cut: Cut) -> None:

@@ -83,7 +83,7 @@ class CsvReading:
         other = copy.copy(self)
         other._blocks = self._blocks.like_this(dialect)
         other.lattices = copy.deepcopy(self.lattices)
-        other.rejected = list(self.rejected)
+        other.rejected, other.plain_columns = list(self.rejected), list(self.plain_columns)
         other._recoder = copy.deepcopy(self._recoder)
         if encoding is not None:
             other.encoding, other._recoder = encoding, Recoder(encoding)

@@ -28,6 +28,7 @@ from stocktake.convert._csv_parse import BlockParser
 from stocktake.convert._csv_records import Dialect
 from stocktake.convert._parquet_out import ParquetOut
 from stocktake.errors import (
+    ArchiveCorruptError,
     BadRowError,
     ConvertError,
     ConvertLimitError,
@@ -169,6 +170,9 @@ class TestFaults:
         cut = ("\ufeff" + text).encode("utf-16-le")[:-3]
         with pytest.raises(TextEncodingError, match=r"row 3 \(line 4\)"):
             _plan(cut)
+        inside = '\ufeffa,b\n1,"x\ny"\n2,"z\n'.encode("utf-16-le") + b"\x00\xd8\x00\x00"
+        with pytest.raises(TextEncodingError, match=r"row 3 \(line 5\)"):
+            _plan(inside)
         lone = "\ufeffa,b\n1,x\n2,".encode("utf-16-le") + b"\x00\xd8" + "z\n".encode("utf-16-le")
         with pytest.raises(TextEncodingError, match=r"row 3 \(line 3\)"):
             _plan(lone)
@@ -334,6 +338,26 @@ class TestParquet:
                 write_parquet(plan, io.BytesIO(other), sink, PLAIN)
             assert b"PAR1" not in sink.getvalue()[4:]
 
+    def test_error_of_the_source_itself_comes_through(self) -> None:
+        """A broken archive says that it is broken, in both passes, and is not read any further."""
+
+        class Broken(io.BytesIO):
+            asked = 0
+
+            def read(self, size_bytes: int | None = -1, /) -> bytes:
+                self.asked += 1
+                if self.asked > 1:
+                    raise ArchiveCorruptError("CRC is wrong")
+                return super().read(size_bytes)
+
+        source = b"a,b\n" + b"1,2\n" * 1000
+        with pytest.raises(ArchiveCorruptError):
+            plan_conversion(Broken(source), TableKind.CSV, PLAIN, name="x.csv")
+        broken = Broken(source)
+        with pytest.raises(ArchiveCorruptError):
+            write_parquet(_plan(source), broken, io.BytesIO(), PLAIN)
+        assert broken.asked == 2
+
     def test_sink_that_fails_gets_no_footer_afterwards(self) -> None:
         """The destructor of pyarrow's writer would write one."""
 
@@ -375,7 +399,6 @@ class TestParquet:
 
 
 _BOMB = """
-import resource
 from stocktake.convert import *
 ROW = b"one value, over and over;" * 3 + b"\\n"
 class Bomb:
@@ -388,7 +411,9 @@ class Nothing:
 options = ConvertOptions(delimiter=";")
 plan = plan_conversion(Bomb(), TableKind.CSV, options, name="bomb.csv")
 write_parquet(plan, Bomb(), Nothing(), options)
-print(plan.size_bytes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# not ru_maxrss: that of a child begins with what its parent had
+status = open("/proc/self/status").read().split()
+print(plan.size_bytes, int(status[status.index("VmHWM:") + 1]) // 1024)
 """
 
 
