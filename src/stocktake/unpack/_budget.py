@@ -23,7 +23,9 @@ class Budget:
         """One more member; also folders, links, archives inside, and those there twice."""
         self._members += 1
         if self._members > self.limits.members_max:
-            raise self.stop(f"has more than {self.limits.members_max:,} members", "members_max")
+            raise self.stop(
+                f"has more than {self.limits.members_max:,} members", "archive_members_max"
+            )
         if not self._members % 256:
             self.check_time()
 
@@ -32,14 +34,14 @@ class Budget:
         self._bytes += count
         if self._bytes > self.limits.total_bytes_max:
             said = f"unpacks to more than {self.limits.total_bytes_max:,} bytes"
-            raise self.stop(said, "total_bytes_max")
+            raise self.stop(said, "archive_bytes_max")
         self.check_time()
 
     def check_time(self) -> None:
         """Stop if the walk takes too long."""
         if self._clock.monotonic_s() - self._started_s > self.limits.duration_s_max:
             said = f"takes longer than {self.limits.duration_s_max:,.0f} s to unpack"
-            raise self.stop(said, "duration_s_max")
+            raise self.stop(said, "archive_duration_max_s")
 
     def check_ratio(self, member_bytes: int, unpacked_bytes: int, packed_bytes: int) -> None:
         """Stop at a bomb.
@@ -53,7 +55,7 @@ class Budget:
             return
         if unpacked_bytes > self.limits.member_ratio_max * max(packed_bytes, 1):
             said = f"unpacks to more than {self.limits.member_ratio_max:g} times its size"
-            raise self.stop(said, "member_ratio_max")
+            raise self.stop(said, "archive_ratio_max")
 
     def fits_memory(self, size_bytes: int | None) -> bool:
         """Whether an inner archive of this size may be held in memory beside the others."""
@@ -65,5 +67,5 @@ class Budget:
 
     def stop(self, said: str, limit: str) -> ArchiveLimitError:
         """The error that a limit was reached."""
-        hint = f"if that is as it should be, allow more: {limit}"
+        hint = f"if that is as it should be, allow more: the setting {limit}"
         return ArchiveLimitError(f"{self._name} {said}", hint=hint, limit=limit)

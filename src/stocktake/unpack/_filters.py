@@ -112,6 +112,6 @@ def memory_error(name: str) -> ArchiveLimitError:
     """The decoder wants more memory than it may have."""
     return ArchiveLimitError(
         f"{name} needs more memory to decode than is allowed",
-        hint="compress it with a smaller dictionary or window, or allow more: decoder_memory_bytes",
+        hint="pack it with a smaller dictionary, or allow more: archive_decoder_memory_bytes",
         name=name,
     )

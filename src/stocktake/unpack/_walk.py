@@ -205,7 +205,7 @@ class Walk:
     def _too_large(self, reading: Reading) -> ArchiveUnsupportedError:
         return ArchiveUnsupportedError(
             f"{reading.name} is read in any order, and too large for that inside another archive",
-            hint="unpack the outer archive, or allow more: nested_memory_bytes",
+            hint="unpack the outer archive, or allow more: archive_nested_memory_bytes",
             name=reading.name,
         )
 

@@ -53,7 +53,7 @@ def _judge(
             reading.budget.check_time()
         if len(places) > reading.limits.members_max:
             said = f"has more than {reading.limits.members_max:,} members"
-            raise reading.budget.stop(said, "members_max")
+            raise reading.budget.stop(said, "archive_members_max")
     if _repeated(places):
         raise _overlap(reading.name)
     ordered = array("Q", np.sort(np.frombuffer(places, np.uint64)).tobytes())

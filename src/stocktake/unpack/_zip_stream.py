@@ -199,7 +199,7 @@ class _Member:
             return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=memory_bytes)
         raise ArchiveUnsupportedError(
             f"{self._reading.name}: {self._name} does not say where it ends",
-            hint="unpack the outer archive, or allow more: nested_memory_bytes",
+            hint="unpack the outer archive, or allow more: archive_nested_memory_bytes",
             name=self._reading.name,
         )
 
@@ -248,7 +248,7 @@ class _Seen:
         if record_kind(record, text) not in (MemberKind.FILE, MemberKind.FOLDER):
             raise ArchiveUnsupportedError(
                 f"{name}: {text} is a link, which only the end of the archive says",
-                hint="unpack the outer archive, or allow more: nested_memory_bytes",
+                hint="unpack the outer archive, or allow more: archive_nested_memory_bytes",
                 name=name,
             )
 

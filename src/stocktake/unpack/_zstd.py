@@ -55,7 +55,7 @@ def _frame(reader: _Bytes, zstandard: Any, name: str, memory_bytes: int) -> Iter
     if window_bytes > memory_bytes:
         raise ArchiveLimitError(
             f"{name} needs a window of {window_bytes:,} bytes to decode",
-            hint="compress it without --long, or allow more: decoder_memory_bytes",
+            hint="compress it without --long, or allow more: archive_decoder_memory_bytes",
             name=name,
         )
     window_max = max(1 << (memory_bytes.bit_length()), 1 << 10)
