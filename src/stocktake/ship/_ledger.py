@@ -121,7 +121,6 @@ class Ledger(_WritingLedger):
         if read_only:
             view = LedgerView.view(path, clock=clock)
             return cls(view._reading, view._tokens, clock=clock)
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = lock_ledger(path)
         try:
             return cls._open(path, clock, small_max_bytes, lock_fd)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
 from pathlib import Path
 
-from stocktake.errors import ShipRunningError
+from stocktake.errors import DiskFullError, LedgerError, ShipRunningError, StocktakeError
 
 
 def lock_ledger(path: Path) -> int:
@@ -15,11 +16,19 @@ def lock_ledger(path: Path) -> int:
 
     Raises:
         ShipRunningError: Another process, or an orphaned worker of one, has it.
+        LedgerError: Nothing can be written or locked there.
+        DiskFullError: No space is left there.
     """
     name = path.with_name(path.name + ".lock")
-    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _cannot(name, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
     except BlockingIOError:
         owner = os.pread(descriptor, 500, 0).decode("utf-8", "replace").strip()
         os.close(descriptor)
@@ -29,9 +38,21 @@ def lock_ledger(path: Path) -> int:
             path=str(path),
             owner=owner,
         ) from None
-    except BaseException:
+    except OSError as error:
         os.close(descriptor)
-        raise
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        raise _cannot(name, error) from error
     return descriptor
+
+
+def _cannot(name: Path, error: OSError) -> StocktakeError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFullError(
+            f"no space for {name}: {error.strerror}",
+            hint="free space where the ledger lies (--state-folder)",
+            retryable=True,
+        )
+    return LedgerError(
+        f"cannot write or lock {name}: {error.strerror}",
+        hint="the state folder must be on a local disk and writable (--state-folder)",
+        path=str(name),
+    )

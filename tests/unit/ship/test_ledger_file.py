@@ -247,6 +247,13 @@ def test_status_is_read_and_retry_asked_for_while_the_daemon_works(path: Path) -
     ledger.close()
 
 
+def test_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match=r"file/ledger\.db\.lock") as raised:
+        Ledger.open(tmp_path / "file" / "ledger.db", clock=CLOCK)
+    assert "state-folder" in (raised.value.hint or "")
+
+
 def test_view_of_nothing_is_an_error_and_makes_nothing(path: Path) -> None:
     with pytest.raises(LedgerError):
         LedgerView.view(path, clock=CLOCK)
