@@ -21,6 +21,7 @@ from stocktake.ship._folder import identity_of, open_source
 from stocktake.ship._keys import RESERVED
 from stocktake.ship._ledger import Ledger
 from stocktake.ship._ledger_adopt import path_of
+from stocktake.ship._ledger_rows import key_hash
 from stocktake.ship._metadata import token_of
 from stocktake.ship._rebuild_objects import record_of_object
 from stocktake.ship._records import Identity
@@ -41,6 +42,8 @@ class RebuildReport:
         headed: Objects that were in no segment and were asked for.
         adopted: Of those: ours, and recorded.
         foreign: Of those: not ours; they stay what they are.
+        missing: Uploads that the manifest tells of and the bucket no longer has: not adopted, so
+            their files are shipped again.
     """
 
     records: int = 0
@@ -48,6 +51,7 @@ class RebuildReport:
     headed: int = 0
     adopted: int = 0
     foreign: int = 0
+    missing: int = 0
 
 
 def rebuild_ledger(
@@ -90,16 +94,30 @@ class _Rebuild:
         numbers = [one.last for one in self._log.segments()]
         self._ledger.continue_numbers(max(numbers, default=0))
         self._log.add_ship(self._ledger.ship_id)
-        self._ledger.adopt(self._proven(self._log.read()))
+        self._ledger.adopt(self._proven(self._log.read(), self._listed_keys()))
+
+    def _listed_keys(self) -> set[int]:
+        """Hashes of all keys that are there: 60 bytes of memory each."""
+        query = ListQuery(self._settings.bucket, self._settings.prefix)
+        return {
+            key_hash(one.key) for page in iter_listing(self._store, query) for one in page.objects
+        }
 
     def _proven(
-        self, records: Iterator[UploadRecord]
+        self, records: Iterator[UploadRecord], listed: set[int]
     ) -> Iterator[tuple[UploadRecord, Identity | None]]:
         for record in records:
             self.report.records += 1
             if self.report.records % 1000 == 0:
                 self._progress.advance(1000)
-            yield record, self._identity(record)
+            if self._is_listed(record.s3_key, listed):
+                yield record, self._identity(record)
+            else:
+                self.report.missing += 1
+
+    def _is_listed(self, key: str, listed: set[int]) -> bool:
+        """Keys below another prefix, from before it was changed, were not listed: believed."""
+        return key_hash(key) in listed or not key.startswith(self._settings.prefix)
 
     def from_objects(self) -> None:
         """Objects that the ledger does not know yet."""

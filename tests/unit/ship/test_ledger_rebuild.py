@@ -273,6 +273,27 @@ def test_object_overwritten_by_a_stranger_is_looked_at(world: World) -> None:
     assert (report.headed, report.foreign) == (1, 1)
 
 
+def test_objects_that_are_no_longer_in_the_bucket_are_shipped_again(world: World) -> None:
+    """A manifest is no proof that they are still there."""
+    world.ship()
+    world.segments()
+    world.store.delete(BUCKET, ["in/a.bin", "in/x/m2.bin"])
+    report = world.lose_ledger()
+    assert (report.records, report.missing) == (7, 2)
+    assert world.ship() == ["in/a.bin", "in/x/t/m1.parquet", "in/x/m2.bin"]
+
+
+def test_uploads_below_an_earlier_prefix_are_believed(world: World) -> None:
+    world.ship()
+    world.segments()
+    world.settings = replace(world.settings, prefix="in/d/")
+    for one in SegmentLog(world.store, BUCKET, manifest_prefix("in/", "cameras")).segments():
+        moved = one.key.replace("in/", "in/d/", 1)
+        world.store.put(BUCKET, moved, world.store.get(BUCKET, one.key).read())
+    report = world.lose_ledger()
+    assert (report.records, report.missing) == (7, 0)
+
+
 def test_empty_bucket_gives_an_empty_ledger(world: World) -> None:
     assert world.lose_ledger() == RebuildReport()
     assert world.ledger.counts() == {}
