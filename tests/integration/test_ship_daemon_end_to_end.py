@@ -15,7 +15,7 @@ import pytest
 
 from shipyard import BUCKET, Shipyard
 from stocktake.clock import SystemClock
-from stocktake.errors import BucketNotFoundError, ShipRunningError
+from stocktake.errors import BucketNotFoundError, ShipRunningError, WatchedFolderError
 from stocktake.ship import (
     EventKind,
     Ledger,
@@ -221,6 +221,29 @@ def test_once_without_the_bucket_says_so(yard: Shipyard) -> None:
     yard.put("a.txt", "x")
     with pytest.raises(BucketNotFoundError):
         yard.once(bucket="nowhere")
+
+
+def test_bucket_that_is_made_later_is_waited_for_and_said_once(yard: Shipyard) -> None:
+    """SHP-32: `run` goes on as soon as it can; the log does not fill meanwhile."""
+    yard.put("a.txt", "x")
+    daemon = yard.daemon(bucket="later", retry_cap_s=0.1)
+
+    def act(event: ShipEvent) -> None:
+        if event.kind is EventKind.OUTAGE:
+            threading.Timer(1.0, yard.fake.create_bucket, ["later"]).start()
+        elif event.kind is EventKind.UPLOADED:
+            daemon.stop()
+
+    yard.watcher.on = act
+    threading.Timer(30, daemon.stop).start()
+    assert daemon.run().figures.files_done == 1
+    assert yard.watcher.count(EventKind.OUTAGE) == 1
+
+
+def test_once_without_the_folder_says_so(yard: Shipyard) -> None:
+    yard.folder.rmdir()
+    with pytest.raises(WatchedFolderError):
+        yard.once()
 
 
 def test_refused_bucket_fails_no_file_and_is_gone_on_with_when_it_takes_them(

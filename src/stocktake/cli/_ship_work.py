@@ -51,7 +51,7 @@ def ship(run: Run, options: Mapping[str, Any], *, once: bool, progress: bool) ->
         _report(run.out, settings, summary)
     if summary.stopped_by == signal.SIGINT.name:
         return InterruptedRunError.exit_code
-    if once and not summary.stopped_by and not summary.is_complete:
+    if once and not summary.is_complete:
         return EXIT_PARTIAL
     return 0
 

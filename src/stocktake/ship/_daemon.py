@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stocktake.clock import Clock, SystemClock
+from stocktake.errors import WatchedFolderError
 from stocktake.ship._daemon_context import ShipContext
 from stocktake.ship._daemon_crew import Crew
 from stocktake.ship._daemon_loop import ShipLoop
@@ -104,7 +105,8 @@ class Daemon:
             LedgerError: Nothing can be recorded any more.
         """
         settings = self._settings
-        settings.folder.stat()
+        if once and not settings.folder.is_dir():
+            raise WatchedFolderError(f"the folder {settings.folder} is not there")
         ledger, is_new = open_ledger(settings, self._clock, self._listener)
         try:
             ledger.release_all()

@@ -74,6 +74,7 @@ class ShipLoop:
         self._busy_s = context.clock.monotonic_s()
         self._states_s = 0.0
         self._stop_by_s: float | None = None
+        self._not_ready = ""
         self._asked_to_stop = False
         self._asked_workers = False
         self.stopped_by: str | None = None
@@ -215,7 +216,7 @@ class ShipLoop:
         self._arrivals.start()
 
     def _on_prepared(self, profile: UploadProfile, report: RecoverReport, log: SegmentLog) -> None:
-        self._profile = profile
+        self._profile, self._not_ready = profile, ""
         self._keeper.start(log)
         self._context.figures.notice("store", "")
         if report.completed or report.aborted or report.dropped or report.problems:
@@ -229,7 +230,9 @@ class ShipLoop:
         if self._once and not error.retryable:
             raise error
         self._context.figures.notice("store", error.message)
-        self._context.tell(EventKind.OUTAGE, None, error.to_dict())
+        if self._not_ready != error.code:  # it is tried again and again; once is enough
+            self._not_ready = error.code
+            self._context.tell(EventKind.OUTAGE, None, error.to_dict())
 
     def _on_idle(self, worker: WorkerProcess) -> None:
         self._crew.finished(worker)
