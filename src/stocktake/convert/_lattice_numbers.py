@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +19,11 @@ _DECIMAL_DIGITS_MAX = 38
 _INT64_DIGITS_SAFE = 18
 _UINT64_DIGITS_SAFE = 19
 _FLOAT_CHARS_MAX = 330
+_REPR = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?")
+_REPR_CHARS_MAX = 32
+_PLAIN_FROM, _PLAIN_BELOW = 1e-4, 1e16
+_FLOAT_BYTES = np.zeros(256, np.bool_)
+_FLOAT_BYTES[list(b"0123456789.+-e")] = True
 _INT64 = (-(2**63), 2**63 - 1)
 _UINT64 = (0, 2**64 - 1)
 
@@ -172,8 +178,54 @@ class FloatCandidate:
         return pa.float64(), "1.0" if self.dotted else "1"
 
 
+@dataclass
+class ShortestFloatCandidate:
+    """float64 as Python and its libraries print it: `0.5`, `1e-05`, `1.5e+300`."""
+
+    name: str = "double (1e-05)"
+
+    def admits(self, block: TextBlock) -> bool:
+        """Whether all values fit."""
+        if block.length_max > _REPR_CHARS_MAX or not _FLOAT_BYTES[block.data].all():
+            return False
+        try:
+            values = pc.cast(block.array, pa.float64())
+        except pa.ArrowInvalid:
+            return False
+        size = np.abs(values.to_numpy())
+        exponents = block.data == ord("e")
+        marked = np.zeros(block.count, np.bool_)
+        marked[_rows(block, exponents | (block.data == ord(".")))] = True
+        if not marked.all():  # Python prints a dot or an exponent, Arrow not always
+            return False
+        doubtful = ((size < _PLAIN_FROM) & (size != 0)) | (size >= _PLAIN_BELOW)
+        doubtful[_rows(block, exponents)] = True
+        differ = pc.not_equal(block.array, pc.cast(values, pa.string()))
+        texts = block.array.filter(pc.or_(differ, pa.array(doubtful)))
+        return all(repr(float(text)) == text for text in texts.to_pylist())
+
+    def misfit(self, text: str) -> str | None:
+        """Why one value does not fit; None if it does."""
+        if not _REPR.fullmatch(text) or len(text) > _REPR_CHARS_MAX:
+            return "no plain number"
+        return None if repr(float(text)) == text else "not the digits that a double gives back"
+
+    def result(self) -> tuple[pa.DataType, str | None]:
+        """The type, and the format's name."""
+        return pa.float64(), "1e-05"
+
+
+def _rows(block: TextBlock, marks: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """The values in which bytes are marked."""
+    return np.searchsorted(block.starts, np.flatnonzero(marks), "right") - 1
+
+
 def number_candidates() -> list[
-    IntegerCandidate | BigIntegerCandidate | DecimalCandidate | FloatCandidate
+    IntegerCandidate
+    | BigIntegerCandidate
+    | DecimalCandidate
+    | FloatCandidate
+    | ShortestFloatCandidate
 ]:
     """All of them, narrowest first."""
     return [
@@ -183,4 +235,5 @@ def number_candidates() -> list[
         DecimalCandidate(),
         FloatCandidate(dotted=True),
         FloatCandidate(dotted=False),
+        ShortestFloatCandidate(),
     ]

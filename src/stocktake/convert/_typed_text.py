@@ -64,6 +64,8 @@ def to_text(values: pa.Array | pa.ChunkedArray, field: pa.Field) -> pa.Array | p
         yes, no = (text_format or "true/false").split("/")
         return pc.if_else(values, yes, no)
     if pa.types.is_floating(kind):
+        if text_format == "1e-05":
+            return _each(values, repr)
         dotted = text_format != "1"
         return _each(values, lambda value: float_text(value, dotted=dotted))
     if pa.types.is_timestamp(kind):

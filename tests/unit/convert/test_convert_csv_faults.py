@@ -21,6 +21,7 @@ from stocktake.convert import (
     plan_conversion,
     plan_from_json,
     plan_to_json,
+    to_text,
     write_parquet,
 )
 from stocktake.convert import _csv_text as csv_text
@@ -267,6 +268,15 @@ class TestWhatLibrariesDo:
             _plan(b"a\n1\n", options)
         with pytest.raises(InvalidSettingError, match="type 'number'"):
             _plan(b"a\n1\n", ConvertOptions(schema={"a": "number"}))
+
+    def test_floats_as_python_prints_them_are_doubles(self) -> None:
+        source = b"a,b\n0.5,1e-05\n1e-05,1e-5\n1.5e+300,2\n-0.0,3\n"
+        plan = _plan(source)
+        assert [one.type for one in plan.columns] == ["double", "string"]
+        table = _table(source)
+        assert table.column("a").to_pylist() == [0.5, 1e-05, 1.5e300, 0.0]
+        texts = to_text(table.column("a"), table.schema.field("a")).to_pylist()
+        assert texts == ["0.5", "1e-05", "1.5e+300", "-0.0"]
 
     def test_types_strings_keeps_all_as_text(self) -> None:
         table = _table(b"a,b\n1,2024-01-01\n", ConvertOptions(types="strings"))
