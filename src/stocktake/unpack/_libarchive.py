@@ -90,6 +90,12 @@ class ArchiveHandle:
         if archive is not None:
             self._c.archive_read_free(archive)
 
+    def _open_archive(self) -> int:
+        """The archive; libarchive would follow a null pointer after `close`."""
+        if self._archive is None:
+            raise ValueError(f"{self._name} is closed")
+        return self._archive
+
     def __enter__(self) -> ArchiveHandle:
         return self
 
@@ -140,7 +146,7 @@ class ArchiveHandle:
     def next_header(self) -> Header | None:
         """The next entry; None at the end. What is unread of the one before is skipped."""
         entry = c_void_p()
-        code = self._c.archive_read_next_header(self._archive, byref(entry))
+        code = self._c.archive_read_next_header(self._open_archive(), byref(entry))
         if self._check(code, warnings=True) == _END:
             return None
         c = self._c
@@ -200,7 +206,7 @@ class ArchiveHandle:
         at = 0
         while True:
             code = self._c.archive_read_data_block(
-                self._archive, byref(place), byref(count), byref(offset)
+                self._open_archive(), byref(place), byref(count), byref(offset)
             )
             if self._check(code) == _END:
                 break

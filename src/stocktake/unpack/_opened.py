@@ -71,9 +71,9 @@ class Opened:
             self._check_open()
 
     def shut(self) -> None:
-        """The next member was asked for: no more bytes of this one."""
+        """The next member was asked for, or the walk was closed: no more bytes of this one."""
         self._shut = True
 
     def _check_open(self) -> None:
         if self._shut:
-            raise ValueError(f"{self._member.path} was left for the next member")
+            raise ValueError(f"{self._member.path} was left: its bytes are gone")

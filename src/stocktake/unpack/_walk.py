@@ -108,6 +108,8 @@ class Walk:
 
     def close(self) -> None:
         """Free the decoders; the source stays open."""
+        if self._current is not None:
+            self._current.shut()
         self._members.close()
 
     def _level(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from archive_world import TREE, files, seven_zip_of, tar_of, zip_of
+from archive_world import TREE, files, seven_zip_of, tar_of, walk_bytes, zip_of
 from stocktake.errors import ArchiveCorruptError, ArchiveIncompleteError
 from stocktake.unpack import library_status
 from stocktake.unpack._libarchive import FORMATS, ArchiveHandle
@@ -195,3 +195,31 @@ def test_many_archives_leave_no_memory_behind(library: Library) -> None:
         read_all(library, Span(io.BytesIO(data)), ("7zip",))
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
     assert grown_kb < 40_000
+
+
+@pytest.mark.parametrize("name", ["x.7z", "x.zip", "x.tar"])
+def test_member_of_a_closed_walk_gives_an_error_and_no_crash(name: str) -> None:
+    data = {"x.7z": seven_zip_of, "x.zip": zip_of, "x.tar": tar_of}[name](TREE)
+    members = walk_bytes(data, name)
+    opened = next(members)
+    members.close()
+    with pytest.raises(ValueError, match="was left"):
+        opened.read()
+
+
+def test_member_keeps_its_walk_alive() -> None:
+    opened = next(walk_bytes(seven_zip_of(TREE), "x.7z"))
+    gc.collect()
+    assert opened.read() == TREE[opened.member.path]
+
+
+def test_closed_handle_gives_an_error_and_no_crash(library: Library) -> None:
+    handle = ArchiveHandle(library, Span(io.BytesIO(seven_zip_of(TREE))), ("7zip",), "x")
+    header = handle.next_header()
+    assert header is not None
+    pieces = handle.pieces(header)
+    handle.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(pieces)
+    with pytest.raises(ValueError, match="closed"):
+        handle.next_header()
