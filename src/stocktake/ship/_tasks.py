@@ -14,7 +14,7 @@ from stocktake.ship._sweep_plan import PlanSweep
 from stocktake.ship._sweep_ship import ShipSweep
 from stocktake.ship._task_context import TaskContext, TaskListener
 from stocktake.ship._task_files import FileBatch
-from stocktake.ship._task_memory import give_back_freed_memory
+from stocktake.ship._task_memory import bound_memory
 from stocktake.ship._upload import Uploader, UploadPlace
 from stocktake.store import Store, UploadProfile
 
@@ -47,7 +47,7 @@ class Tasks:
         clock: Clock,
         listener: TaskListener,
     ) -> None:
-        give_back_freed_memory()
+        bound_memory()
         patience = Patience(
             lambda: store.head(settings.bucket, settings.prefix + _ASKED_KEY),
             clock=clock,
