@@ -24,6 +24,7 @@ from stocktake.convert import (
 )
 from stocktake.convert import _json as convert_json
 from stocktake.convert import _json_blocks as blocks
+from stocktake.convert import _json_scan as scans
 from stocktake.convert import _json_text as texts
 from stocktake.convert._json_shape import FORM
 from stocktake.convert._plan_json import schema_from_text, schema_of
@@ -68,6 +69,7 @@ def through_parquet(
         mock.patch.object(blocks, "FIRST_BYTES", block_bytes),
         mock.patch.object(blocks, "BLOCK_BYTES", 2 * block_bytes),
         mock.patch.object(texts, "PIECE_BYTES", block_bytes),
+        mock.patch.object(scans, "_PART_BYTES", block_bytes // 2),
     ):
         plan = plan_conversion(io.BytesIO(text), kind, options, name="x")
         plan = plan_from_json(plan_to_json(plan))

@@ -38,6 +38,8 @@ from stocktake.convert._plan_json import SCHEMA, schema_from_text, schema_of, sc
 from stocktake.convert._records_again import as_asked, as_planned, asked_types, with_types
 from stocktake.errors import ConvertLimitError
 
+_COLUMNS_SURE = 1_000
+_CELLS_PER_BYTE_MAX = 20
 VALUE = "value"
 """Name of the one column of records that are not objects of one shape."""
 
@@ -86,6 +88,12 @@ class _Survey:
             or root.leaves() > self._options.columns_max
         )
 
+    def fold_if_sparse(self, source_bytes: int) -> None:
+        """Make the records one column if nearly all cells of their table would be empty."""
+        columns = self.root.leaves()
+        if columns > _COLUMNS_SURE and columns * self.rows > _CELLS_PER_BYTE_MAX * source_bytes:
+            self.root.collapse(f"{columns:,} columns, of which a row has hardly any")
+
     def columns(self) -> tuple[pa.Schema, tuple[ColumnDecision, ...], list[str]]:
         """The schema, the decisions, and the members' names in the source."""
         if self.is_value:
@@ -122,6 +130,7 @@ def plan(
     survey, beside, form = _surveyed(text, form, options)
     if not survey.rows:
         return ConversionPlan(kind, "", 0, None, (), {}, (f"{name} has no records",), 0)
+    survey.fold_if_sparse(text.read_bytes)
     found, decisions, sources = survey.columns()
     read = [one.with_name(source) for one, source in zip(found, sources, strict=True)]
     schema, decisions = as_asked(found, decisions, types)

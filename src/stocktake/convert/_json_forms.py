@@ -170,7 +170,7 @@ class _Members:
             if first == b"[" and text.begins_objects():
                 yield from self._records(here)
             else:
-                self.beside.keep(here, text.value())
+                self._keep(here)
         elif here == path:
             if first == b"{":
                 self._found(here)
@@ -184,6 +184,12 @@ class _Members:
             yield from self.object_blocks(here)
         else:
             self.beside.keep(here, text.value())
+
+    def _keep(self, here: tuple[str, ...]) -> None:
+        """Keep what stands beside; as soon as it cannot end well, say so."""
+        self.beside.keep(here, self.text.value())
+        if not self.text.can_rewind and (self.beside.path is None or self.beside.left_out):
+            raise OtherFormError(Form(WHOLE), "no array of objects, or much beside it")
 
     def _records(self, here: tuple[str, ...]) -> Iterator[Block]:
         self._found(here)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from stocktake.convert._json_blocks import Block
+from stocktake.convert._json_scan import SPACE
 from stocktake.convert._json_shape import FORM, JSON_FORM, holds_json, holds_type
 from stocktake.convert._json_values import ValueRefusedError, decode, encode
 from stocktake.errors import BadDocumentError, ConvertLimitError, StocktakeError, TextEncodingError
@@ -24,6 +25,8 @@ _NUMBER = re.compile(rb"-?[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
 _Positions = npt.NDArray[np.int64]
 _MAY_STAND_BEFORE = np.isin(np.arange(256), list(b"[:, \t\r\n"))
 _MINUS, _NEWLINE, _SMALL_E, _CAPITAL_E = b"-\neE"
+_SMALL_BYTES = 256 << 10
+_MEMORY_BYTES_MAX = 128 << 20
 _BLANKS = " \t\r\n"
 _LONG = 16
 _DIGIT = ord("0")
@@ -196,9 +199,14 @@ def values_of(block: Block) -> Iterator[tuple[int, Any]]:
         BadDocumentError: With row and line.
     """
     block.check_depth()
+    values = _all_at_once(block)
+    if values is not None:
+        yield from enumerate(values, block.row + 1)
+        return
     row = block.row
     for at, piece in block.pieces():
         row += 1
+        _check_memory(block, at, piece, row)
         try:
             value = decode(piece)
         except (ValueError, RecursionError) as error:
@@ -206,9 +214,47 @@ def values_of(block: Block) -> Iterator[tuple[int, Any]]:
         yield row, value
 
 
+def _all_at_once(block: Block) -> list[Any] | None:
+    """The values of all elements; None if one of them is none, or there are too many."""
+    text = block.text
+    if _memory_bytes(text) > _MEMORY_BYTES_MAX // 2:
+        return None
+    wanted = len(block.structure.separators) + 1
+    if block.separator == b"\n":
+        if wanted != text.count(b"\n") + 1:  # a line ends inside a value
+            return None
+        lines = [line for line in text.split(b"\n") if line.strip(SPACE)]
+        text, wanted = b",".join(lines), len(lines)
+    try:
+        values = decode(b"[" + text + b"]")
+    except (ValueError, RecursionError):
+        return None  # the one that is wrong is found element by element
+    return values if len(values) == wanted else None
+
+
+def _memory_bytes(text: bytes) -> int:
+    """What the values of a text may take, generously."""
+    objects, lists, values = (text.count(mark) for mark in (b"{", b"[", b","))
+    return 2 * len(text) + 250 * objects + 90 * lists + 40 * values
+
+
+def _check_memory(block: Block, at: int, piece: bytes, row: int) -> None:
+    """Refuse a record that is short as text, and fills the memory as values: `[{},{},{},...`."""
+    if len(piece) <= _SMALL_BYTES:
+        return
+    if _memory_bytes(piece) > _MEMORY_BYTES_MAX:
+        line = block.place(at)
+        raise ConvertLimitError(
+            f"row {row}, line {line}: a record of too many values for the memory",
+            hint="name where the records are: --records-path",
+            row=row,
+            line=line,
+        )
+
+
 def values_again(block: Block) -> Iterator[Any]:
     """The elements of a block whose every value was seen before: nothing is refused any more."""
-    if _numbers(block.text) is not None:
+    if _memory_bytes(block.text) <= _MEMORY_BYTES_MAX and _numbers(block.text) is not None:
         text = block.text.decode()
         if block.separator == b"\n":
             text = ",".join(line for line in text.split("\n") if line.strip(_BLANKS))

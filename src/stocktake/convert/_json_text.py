@@ -87,6 +87,11 @@ class JsonText:
         self.window = b"".join(pieces)
         return got > 0
 
+    @property
+    def can_rewind(self) -> bool:
+        """True as long as all of it is kept."""
+        return self._kept is not None
+
     def rewind(self) -> bool:
         """Begin anew; False if it is too long for that."""
         if self._kept is None:

@@ -16,6 +16,8 @@ from stocktake.errors import BadDocumentError, ConvertLimitError, MissingExtraEr
 PIECE_BYTES = 64 << 10
 HEAD_BYTES = 1 << 20
 BESIDE_BYTES_MAX = 64 << 10
+TAGS_MAX = 600_000
+"""Of one record: a short element takes far more memory than text."""
 _MANY = 2
 
 
@@ -219,6 +221,7 @@ class XmlRecords:
         self._container: Any = None
         self._root: Any = None
         self._since_record_bytes = 0
+        self._since_record_tags = 0
         self.beside = XmlBeside()
 
     def __iter__(self) -> Iterator[Any]:
@@ -234,6 +237,7 @@ class XmlRecords:
             for piece in self._text.pieces():
                 parser.feed(piece)
                 self._since_record_bytes += len(piece)
+                self._since_record_tags += piece.count(b"<")
                 yield from self._found(parser)
                 self._check_length()
             root = parser.close()
@@ -253,7 +257,7 @@ class XmlRecords:
         for _, element in parser.read_events():
             if not self._is_record(element):
                 continue
-            self._since_record_bytes = 0
+            self._since_record_bytes = self._since_record_tags = 0
             yield element
             self._drop(element)
 
@@ -312,9 +316,10 @@ class XmlRecords:
         return [self._names.of(one.tag, one) for one in reversed(chain)]
 
     def _check_length(self) -> None:
-        if self._since_record_bytes > self._options.field_bytes_max + HEAD_BYTES:
+        bytes_max = self._options.field_bytes_max + HEAD_BYTES
+        if self._since_record_bytes > bytes_max or self._since_record_tags > TAGS_MAX:
             raise ConvertLimitError(
-                f"more than {self._options.field_bytes_max:,} bytes without the end of a record",
+                f"more than {bytes_max:,} bytes or {TAGS_MAX:,} tags without the end of a record",
                 hint="name where the records are: --records-path, parts by /, without the root",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -192,8 +193,21 @@ def test_numbers_beyond_a_double_are_kept_wherever_a_block_begins(
 def test_rare_keys_in_many_columns_do_not_fill_the_memory() -> None:
     """SHP-13: rows times columns are bounded, not only bytes."""
     text = b"[" + b",".join(b'{"k%d":1}' % (n % 3000) for n in range(20_000)) + b"]"
-    plan = planned(text)
-    assert (len(plan.columns), plan.rows) == (3000, 20_000)
+    (column,) = planned(text).columns
+    assert column.type == "string (JSON text)"
+    assert column.why == "3,000 columns, of which a row has hardly any"
+    assert rows_of(text)[3001] == {"value": '{"k1":1}'}
+    wide = [{f"k{n}": n for n in range(3000)}] * 3
+    assert rows_of(json.dumps(wide).encode()) == wide
+
+
+def test_a_record_that_would_fill_the_memory_is_refused() -> None:
+    """SHP-13: `{},` is 3 bytes as text and a hundred times that as a value."""
+    many = b'{"a":[' + b"{}," * 1_000_000 + b"{}]}"
+    for kind in (TableKind.JSON, TableKind.JSONL):
+        with pytest.raises(ConvertLimitError, match=r"row 1, line 1: .* too many values"):
+            planned(many if kind is TableKind.JSONL else b"[" + many + b"]", kind)
+    assert planned(b"[" + b"{}," * 100_000 + b"{}]").rows == 100_001
 
 
 def test_a_map_with_many_keys_is_json_text() -> None:
