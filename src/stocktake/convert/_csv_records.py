@@ -7,8 +7,11 @@ one only a delimiter, a line end or the end of the file may come.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -242,15 +245,51 @@ def _alternating(
 def _walk(
     data: bytes, buffer: npt.NDArray[np.uint8], quotes: Positions, dialect: Dialect, *, final: bool
 ) -> _Parts:
-    """The same by going from quoted field to quoted field, for data with quotes inside text."""
+    """The same by going from quoted field to quoted field, for data with quotes inside text.
+
+    A regular expression finds the fields that are well-formed; from the first quote on that opens a
+    field and is none of theirs, they are walked one by one, which finds the fault or the open end.
+    """
     ends_field = dialect.ends_field()
     first = ends_field[buffer[quotes - 1]]
     first[0] |= quotes[0] == 0
-    candidates = quotes[first].tolist()
-    opens: list[int] = []
-    closes: list[int] = []
+    candidates = quotes[first]
+    spans = [found.span() for found in _quoted_field(dialect.delimiter).finditer(data)]
+    if spans and spans[-1][1] == len(data) and not final:
+        spans.pop()
+    both = np.fromiter(chain.from_iterable(spans), np.intp, 2 * len(spans)).reshape(-1, 2)
+    opens, closes = both[:, 0].copy(), both[:, 1] - 1
+    escaped = _any_between(quotes, opens, closes)
+    begun = np.searchsorted(opens, candidates, "right")
+    left_over = begun <= np.searchsorted(closes, candidates)
+    if not left_over.any():
+        return opens, closes, escaped
+    begin = int(candidates[left_over][0])
+    known = int(np.searchsorted(opens, begin))
+    before = Cut(begin, opens[:known], closes[:known])
+    rest = _walk_from(data, candidates.tolist(), before, dialect, final=final)
+    return rest[0], rest[1], escaped or rest[2]
+
+
+@cache
+def _quoted_field(delimiter: str) -> re.Pattern[bytes]:
+    beside = re.escape(delimiter.encode("ascii")) + rb"\r\n"
+    inside = rb'[^"]*+(?:""[^"]*+)*+'
+    return re.compile(rb'"(?<![^' + beside + rb']")' + inside + rb'"(?![^' + beside + rb"])")
+
+
+def _any_between(quotes: Positions, opens: Positions, closes: Positions) -> bool:
+    """Whether a quoted field holds a quote."""
+    return bool(np.any(np.searchsorted(quotes, closes) - np.searchsorted(quotes, opens) > 1))
+
+
+def _walk_from(
+    data: bytes, candidates: list[int], before: Cut, dialect: Dialect, *, final: bool
+) -> _Parts:
+    ends_field = dialect.ends_field()
+    opens, closes = before.opens.tolist(), before.closes.tolist()
     escaped = False
-    at = index = 0
+    at, index = before.end, 0
     while (index := bisect_left(candidates, at, index)) < len(candidates):
         opened = candidates[index]
         opens.append(opened)
@@ -261,8 +300,8 @@ def _walk(
         if close < 0 or (close + 1 == len(data) and not final):
             break
         if close + 1 < len(data) and not ends_field[data[close + 1]]:
-            before = Cut(opened, np.array(opens[:-1], np.intp), np.array(closes, np.intp))
-            raise MisquotedError(close + 1, before, "text after a closing quote")
+            fine = Cut(opened, np.array(opens[:-1], np.intp), np.array(closes, np.intp))
+            raise MisquotedError(close + 1, fine, "text after a closing quote")
         closes.append(close)
         at = close + 1
     return np.array(opens, np.intp), np.array(closes, np.intp), escaped
