@@ -86,7 +86,8 @@ class Uploader:
         seen, looked = target.replaces_etag, False
         failure: StoreError | UploadMismatchError | None = None
         for _ in range(ROUNDS_MAX):
-            if looked or self._can_put_on_condition(seen):
+            # ours of before with the ETag of these very bytes: looked at, not sent again
+            if looked or (self._can_put_on_condition(seen) and seen != digests.etag):
                 options = self._put_options(target, digests, seen)
                 faults.reached("ship.put-sending")
                 try:

@@ -158,6 +158,16 @@ def test_new_content_replaces_our_own_object_on_condition_of_its_etag(desk: Desk
     assert desk.read("a.txt") == b"22"
 
 
+def test_touched_file_is_looked_at_and_not_sent_again(desk: Desk) -> None:
+    """SHP-4: new times, the same bytes; also after a ledger was made anew."""
+    desk.put([desk.file_job("a.txt", b"1")])
+    before = desk.store.head(BUCKET, "in/a.txt")
+    desk.put([desk.file_job("a.txt", b"1", replaces_etag=before.etag)])
+    after = desk.store.head(BUCKET, "in/a.txt")
+    assert after.metadata == before.metadata  # a second PUT would have its own token
+    assert desk.ledger.results["in/a.txt"].etag == before.etag
+
+
 def test_own_object_that_somebody_deleted_is_written_again(desk: Desk) -> None:
     desk.put([desk.file_job("a.txt", b"1")])
     etag = desk.ledger.results["in/a.txt"].etag
