@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from stocktake.convert._json_blocks import Block, array_blocks, line_blocks, single_block
 from stocktake.convert._json_text import JsonText
+from stocktake.convert._json_values import decode
 from stocktake.convert._plan import ConvertOptions, TableKind
 from stocktake.errors import BadDocumentError
 
@@ -183,13 +184,23 @@ class _Members:
         elif here == path[: len(here)] and first == b"{":
             yield from self.object_blocks(here)
         else:
-            self.beside.keep(here, text.value())
+            self._step_over(here)
 
     def _keep(self, here: tuple[str, ...]) -> None:
         """Keep what stands beside; as soon as it cannot end well, say so."""
-        self.beside.keep(here, self.text.value())
+        self._step_over(here)
         if not self.text.can_rewind and (self.beside.path is None or self.beside.left_out):
             raise OtherFormError(Form(WHOLE), "no array of objects, or much beside it")
+
+    def _step_over(self, here: tuple[str, ...]) -> None:
+        raw = self.text.value()
+        if len(raw) <= BESIDE_BYTES_MAX:
+            try:
+                decode(raw)
+            except (ValueError, RecursionError) as error:
+                where = "/".join(here)[:80]
+                raise self.text.broken(f"{where!r} is no JSON that can be kept: {error}") from error
+        self.beside.keep(here, raw)
 
     def _records(self, here: tuple[str, ...]) -> Iterator[Block]:
         self._found(here)

@@ -13,6 +13,8 @@ PIECE_BYTES = 256 << 10
 _LOOK_BYTES = 4 << 10
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ARRAY_BEGIN = re.compile(rb"\[[ \t\r\n]*([^ \t\r\n])")
+_FLAT = re.compile(rb'[\[{][^\[\]{}"]*+(?:"(?:[^"\\]|\\.)*+"[^\[\]{}"]*+)*+[\]}]', re.DOTALL)
+"""A list or object without another one in it; for the many that are short."""
 _SCALAR = re.compile(rb"[^ \t\r\n,:\[\]{}\"]+")
 _MARKS = (
     (codecs.BOM_UTF8, None),
@@ -194,6 +196,9 @@ class JsonText:
         return found.group()
 
     def _brackets(self) -> bytes:
+        if found := _FLAT.match(self.window, self.at):
+            self.at = found.end()
+            return found.group()
         length = _LOOK_BYTES
         while True:
             closes = scan(self.window[self.at : self.at + length]).closes

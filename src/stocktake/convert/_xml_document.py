@@ -168,7 +168,9 @@ def refusal(error: Any, parser: Any) -> BadDocumentError | ConvertLimitError:
         first = parser.feed_error_log[0]
         line, message = first.line, first.message.strip()
     if "Excessive depth" in message or "huge" in message.lower():
-        return ConvertLimitError(f"line {line}: nested or amplified beyond all measure", line=line)
+        return ConvertLimitError(
+            f"line {line}: beyond what a reader of XML allows: {message}", line=line
+        )
     return BadDocumentError(f"line {line}: {message}", line=line)
 
 

@@ -265,6 +265,19 @@ def test_the_only_array_of_objects_in_an_object_is_the_records() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "beside", [b"nul", b"[1}", b'{"k":1,"k":2}', b"{]", b'[{"a":1} 2]', b"NaN"]
+)
+def test_what_stands_beside_the_records_must_be_json_too(beside: bytes) -> None:
+    for text in (
+        b'{"x":' + beside + b',"items":[{"a":1}]}',
+        b'{"items":[{"a":1}],"x":' + beside + b"}",
+    ):
+        for path in (None, "items"):
+            with pytest.raises(BadDocumentError, match="line 1"):
+                planned(text, records_path=path)
+
+
 def test_two_arrays_of_objects_make_one_row() -> None:
     text = b'{"a":[{"x":1}],"b":[{"y":1}]}'
     assert rows_of(text) == [{"a": [{"x": 1}], "b": [{"y": 1}]}]
