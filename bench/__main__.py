@@ -22,6 +22,7 @@ BENCHMARKS = {
     "parser": ("bench.listing_parser", "listing pages parsed and asked for, beside botocore"),
     "uploads": ("bench.uploads", "uploads beside botocore, s5cmd and rclone on one local server"),
     "convert": ("bench.convert", "CSV to Parquet, beside pyarrow, DuckDB and Polars"),
+    "documents": ("bench.convert_documents", "JSON and XML to Parquet, beside other readers"),
     "arrival": ("bench.arrival", "a poll of a folder of 100,000 files, beside walking it"),
     "unpack": ("bench.unpack", "archives beside the standard library and py7zr, and bombs"),
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
