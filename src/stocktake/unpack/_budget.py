@@ -16,7 +16,8 @@ class Budget:
         self._name = name
         self._members = 0
         self._bytes = 0
-        self._started_s = clock.monotonic_s()
+        self._resumed_s: float | None = None
+        self._spent_s = 0.0
         self._nested_bytes = 0
 
     def take_member(self) -> None:
@@ -37,9 +38,22 @@ class Budget:
             raise self.stop(said, "archive_bytes_max")
         self.check_time()
 
+    def resume(self) -> None:
+        """Time counts from here on. What happens between two reads (an outage) does not."""
+        self._resumed_s = self._clock.monotonic_s()
+
+    def pause(self) -> None:
+        """Time does not count until `resume`."""
+        if self._resumed_s is not None:
+            self._spent_s += self._clock.monotonic_s() - self._resumed_s
+            self._resumed_s = None
+
     def check_time(self) -> None:
-        """Stop if the walk takes too long."""
-        if self._clock.monotonic_s() - self._started_s > self.limits.duration_s_max:
+        """Stop if reading takes too long."""
+        running_s = 0.0
+        if self._resumed_s is not None:
+            running_s = self._clock.monotonic_s() - self._resumed_s
+        if self._spent_s + running_s > self.limits.duration_s_max:
             said = f"takes longer than {self.limits.duration_s_max:,.0f} s to unpack"
             raise self.stop(said, "archive_duration_max_s")
 

@@ -86,7 +86,8 @@ class UnpackLimits:
         depth_max: Levels of archives inside archives; 0 leaves them as they are.
         nested_memory_bytes: An inner archive that must be read in any order may take this much.
         decoder_memory_bytes: Memory that an xz, 7z or zstd decoder may ask for.
-        duration_s_max: Seconds that one sweep may take.
+        duration_s_max: Seconds that reading may take in one sweep; what is done between two reads
+            does not count.
     """
 
     members_max: int = 1_000_000

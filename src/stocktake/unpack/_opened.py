@@ -27,17 +27,24 @@ class Opened:
     """One member of a walk, as `OpenMember`."""
 
     def __init__(
-        self, member: Member, pieces: Iterator[bytes], content: Any, ended: Callable[[], None]
+        self,
+        member: Member,
+        pieces: Iterator[bytes],
+        budget: Budget,
+        content: Any = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing is read yet.
 
         Args:
             member: What it is.
             pieces: Its bytes.
+            budget: Whose time reading takes.
             content: A hash to feed them to, or None.
             ended: Called once after the verified end.
         """
         self._member = member
+        self._budget = budget
         self._stream = Pieces(self._watched(pieces, content, ended))
         self._shut = False
 
@@ -61,14 +68,21 @@ class Opened:
         self._check_open()
         if size_bytes < 0:
             return b"".join(self.blocks())
-        return self._stream.read(size_bytes) if size_bytes else b""
+        return self._read(size_bytes) if size_bytes else b""
 
     def blocks(self) -> Iterator[bytes]:
         """The rest, in pieces of at most 1 MiB."""
         self._check_open()
-        while piece := self._stream.read():
+        while piece := self._read(-1):
             yield from cut(piece)
             self._check_open()
+
+    def _read(self, size_bytes: int) -> bytes:
+        self._budget.resume()
+        try:
+            return self._stream.read(size_bytes)
+        finally:
+            self._budget.pause()
 
     def shut(self) -> None:
         """The next member was asked for, or the walk was closed: no more bytes of this one."""

@@ -92,7 +92,11 @@ class Walk:
     def __next__(self) -> OpenMember:
         if self._current is not None:
             self._current.shut()
-        self._current = next(self._members)
+        self._budget.resume()
+        try:
+            self._current = next(self._members)
+        finally:
+            self._budget.pause()
         return self._current
 
     def __enter__(self) -> Walk:
@@ -139,7 +143,7 @@ class Walk:
             depth,
         )
         if entry.kind is not MemberKind.FILE:
-            return Opened(member, iter(_NO_BYTES), None, lambda: None)
+            return Opened(member, iter(_NO_BYTES), self._budget)
         hashed, before = self._twins.add(comparable(path))
         pieces = counted_pieces(entry, self._budget)
         if before is not None:
@@ -151,6 +155,7 @@ class Walk:
         return Opened(
             member,
             pieces,
+            self._budget,
             content,
             lambda: self._twins.note(hashed, UNKNOWN if content is None else content.digest()),
         )

@@ -292,15 +292,35 @@ def test_fault_38_all_levels_share_one_budget() -> None:
 def test_fault_38_time_stops_a_walk(name: str) -> None:
     data = zip_of(TREE) if name == "x.zip" else tar_of(TREE)
     watch = clock()
-    members = walk(io.BytesIO(data), name, UnpackLimits(duration_s_max=60), clock=watch)
+    members = walk(SlowFile(data, watch), name, UnpackLimits(duration_s_max=60), clock=watch)
     with pytest.raises(ArchiveLimitError, match="longer"):
-        read_slowly(members, watch)
+        read_all(members)
 
 
-def read_slowly(members: Walk, watch: FixedClock) -> None:
+class SlowFile(io.BytesIO):
+    """Every read takes 11 seconds."""
+
+    def __init__(self, data: bytes, watch: FixedClock) -> None:
+        super().__init__(data)
+        self._watch = watch
+
+    def read(self, size_bytes: int | None = -1, /) -> bytes:
+        self._watch.advance(11)
+        return super().read(size_bytes)
+
+
+def read_all(members: Walk) -> None:
     for opened in members:
         opened.read()
-        watch.advance(31)
+
+
+def test_outage_between_two_reads_does_not_count_as_time() -> None:
+    watch = clock()
+    data = io.BytesIO(tar_of(TREE))
+    for opened in walk(data, "x.tar", UnpackLimits(duration_s_max=60), clock=watch):
+        for _ in opened.blocks():
+            watch.advance(3600)
+        watch.advance(3600)
 
 
 @pytest.mark.parametrize(
