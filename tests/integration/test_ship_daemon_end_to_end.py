@@ -117,6 +117,7 @@ def test_failing_files_move_out_of_the_way_and_stop_nobody(yard: Shipyard) -> No
     assert "bad.parquet" in yard.keys_there()
 
 
+@pytest.mark.slow
 def test_failed_file_that_a_killed_process_did_not_move_is_moved_at_the_next_start(
     yard: Shipyard,
 ) -> None:
@@ -130,6 +131,7 @@ def test_failed_file_that_a_killed_process_did_not_move_is_moved_at_the_next_sta
     assert not (yard.folder / "bad.csv").exists()
 
 
+@pytest.mark.slow
 def test_file_that_ends_too_early_is_tried_again_then_corrupt(yard: Shipyard) -> None:
     """SHP-2, fault 35: as long as it may still be on its way it is no failure."""
     whole = archive({"a.txt": "x" * 1000})
@@ -223,6 +225,7 @@ def test_once_without_the_bucket_says_so(yard: Shipyard) -> None:
         yard.once(bucket="nowhere")
 
 
+@pytest.mark.slow
 def test_bucket_that_is_made_later_is_waited_for_and_said_once(yard: Shipyard) -> None:
     """SHP-32: `run` goes on as soon as it can; the log does not fill meanwhile."""
     yard.put("a.txt", "x")
@@ -291,6 +294,7 @@ def test_folder_that_is_replaced_while_it_runs_loses_nothing(yard: Shipyard) -> 
     assert summary.states == {SourceState.COMPLETED: 2}
 
 
+@pytest.mark.slow
 def test_manifest_holds_every_upload_when_once_has_ended(yard: Shipyard) -> None:
     for number in range(5):
         yard.put(f"n{number}.txt", str(number))

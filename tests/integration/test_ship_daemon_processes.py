@@ -228,6 +228,7 @@ def test_sighup_takes_over_what_can_be_and_says_what_cannot(yard: Shipyard) -> N
         assert running.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_daemon_that_is_killed_and_the_next_one_starts(yard: Shipyard) -> None:
     """SHP-40: nobody writes while another one does."""
     with Running(yard) as running:
