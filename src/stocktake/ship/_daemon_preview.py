@@ -10,7 +10,7 @@ from typing import Any
 from stocktake.clock import Clock
 from stocktake.errors import StocktakeError
 from stocktake.ship._folder import identity_of
-from stocktake.ship._keys import escape_path, member_key, plain_key, table_key
+from stocktake.ship._keys import escape_path, member_key, plain_key, single_member, table_key
 from stocktake.ship._kinds import kind_of
 from stocktake.ship._ledger import Ledger
 from stocktake.ship._records import (
@@ -119,7 +119,7 @@ def _previewed(
     one = FilePreview(path, identity.size_bytes, kind, None, _REASONS[kind], state)
     try:
         if kind is SourceKind.ARCHIVE:
-            key = member_key(settings, path, "x", False).removesuffix("x")  # noqa: FBT003
+            key = _archive_key(settings, path)
         else:
             key = (table_key if kind is SourceKind.TABLE else plain_key)(settings, path)
     except StocktakeError as error:
@@ -129,6 +129,15 @@ def _previewed(
     if state is SourceState.FAILED:
         return replace(one, key=key, reason="failed before: `stocktake ship failed` says why")
     return replace(one, key=key)
+
+
+def _archive_key(settings: ShipSettings, path: bytes) -> str:
+    """The folder of its members, or the one object that a packed file becomes."""
+    only = single_member(path)
+    if only is None:
+        return member_key(settings, path, "x", False).removesuffix("x")  # noqa: FBT003
+    is_table = kind_of(settings, os.fsencode(only), 1) is SourceKind.TABLE
+    return member_key(settings, path, only, is_table)
 
 
 def _collides(one: FilePreview, first: bytes) -> FilePreview:

@@ -30,6 +30,7 @@ KEY_BYTES_MAX = 1024
 RESERVED = ".stocktake/"
 """Where stocktake's own objects are: nothing of a folder goes there."""
 
+_SINGLE = frozenset({".gz", ".bz2", ".xz", ".zst"})
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udcff\ufffe\uffff]")
 _ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 
@@ -60,18 +61,28 @@ def member_key(
 ) -> str:
     """Where a member of an archive goes: below the archive's stem, or beside the archive.
 
-    With `on_collision=suffix` the folder keeps the archive's whole name (`x.zip/a`).
+    A single packed file has no structure to keep and lies where its archive does: `d/a.csv.gz` is
+    `d/a.parquet`. With `on_collision=suffix` the folder keeps the archive's whole name (`x.zip/a`).
 
     Raises:
         KeyNotAllowedError: As for `plain_key`.
     """
     folder, slash, name = escape_path(archive_path).rpartition("/")
     parts = [folder] if slash else []
-    if settings.nested_folder:
-        parts.append(name if settings.on_collision == "suffix" else archive_stem(name))
+    if settings.on_collision == "suffix" and settings.nested_folder:
+        parts.append(name)
+    elif settings.nested_folder and member_path != single_member(archive_path):
+        parts.append(archive_stem(name))
     member = escape_path(os.fsencode(member_path))
     parts.append(_as_table(settings, member) if is_table else member)
     return _checked(settings, "/".join(parts), archive_path + b"!" + os.fsencode(member_path))
+
+
+def single_member(archive_path: bytes) -> str | None:
+    """What a packed file's only member is called (`a.csv` of `d/a.csv.gz`); None for the rest."""
+    name = os.fsdecode(archive_path).rpartition("/")[2]
+    stem = archive_stem(name)
+    return stem if name[len(stem) :].lower() in _SINGLE else None
 
 
 def escape_path(path: bytes) -> str:

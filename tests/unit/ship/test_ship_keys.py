@@ -108,7 +108,11 @@ def test_shp_20_a_table_becomes_parquet(path: bytes, key: str, suffixed: str) ->
         (b"x.zip", "a/b.txt", False, "in/x/a/b.txt"),
         (b"d/x.tar.gz", "b.csv", True, "in/d/x/b.parquet"),
         (b"d/X.TGZ", "b", False, "in/d/X/b"),
-        (b"d/data.csv.gz", "data.csv", True, "in/d/data.csv/data.parquet"),
+        (b"d/data.csv.gz", "data.csv", True, "in/d/data.parquet"),  # nothing to keep together
+        (b"notes.txt.ZST", "notes.txt", False, "in/notes.txt"),
+        (b"d/x.gz", "x/in.a.tar", False, "in/d/x/x/in.a.tar"),
+        (b"d/x.tar.gz", "x", False, "in/d/x/x"),
+        (b"d/x.zip", "x", False, "in/d/x/x"),
         (b"caf\xe9.zip", "caf\udce9.txt", False, "in/caf%E9/caf%E9.txt"),
     ],
 )
