@@ -14,8 +14,12 @@ REQUIREMENTS = [
     *(f"STR-{number}" for number in range(1, 13)),
     *(f"EVT-{number}" for number in range(1, 4)),
     *(f"ING-{number}" for number in range(1, 7)),
+    *(f"SHP-{number}" for number in (1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 22, 23)),
+    *(f"SHP-{number}" for number in (30, 31, 32, 33, 40, 41, 42, 43, 50, 51, 52)),
+    "MAN-2",
 ]
 EDGE_CASES = range(1, 76)
+FAULTS = range(1, 63)
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +38,8 @@ def test_requirement_is_named_by_a_test(requirement: str, test_sources: str) -> 
 def test_every_edge_case_has_a_test_of_its_number(test_sources: str) -> None:
     named = {int(number) for number in re.findall(r"edge_(\d\d)(?!\d)", test_sources)}
     assert sorted(set(EDGE_CASES) - named) == []
+
+
+def test_every_fault_of_shipping_has_a_test_of_its_number(test_sources: str) -> None:
+    named = {int(number) for number in re.findall(r"def test_fault_(\d\d)_", test_sources)}
+    assert sorted(set(FAULTS) - named) == []

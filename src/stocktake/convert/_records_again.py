@@ -20,7 +20,7 @@ _UNPLANNED = (
     LookupError,
     ArithmeticError,
     RecursionError,
-    NotImplementedError,
+    pa.ArrowNotImplementedError,
 )
 
 

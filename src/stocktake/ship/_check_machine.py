@@ -22,7 +22,6 @@ _EXTRAS = (
     ("awscrt", Level.FAIL, "checksums of uploads cannot be computed"),
     ("watchfiles", Level.WARN, "the folder is scanned at intervals only"),
     ("dotenv", Level.WARN, "`.env` files cannot be read"),
-    ("msgspec", Level.FAIL, "JSON cannot be converted"),
     ("lxml", Level.FAIL, "XML cannot be converted"),
 )
 

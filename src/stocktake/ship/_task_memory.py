@@ -26,5 +26,5 @@ def bound_memory() -> None:
         tune = ctypes.CDLL(None).mallopt
         tune(_MMAP_THRESHOLD, _MMAP_BYTES)
         tune(_TRIM_THRESHOLD, _TRIM_BYTES)
-    with contextlib.suppress(NotImplementedError):
+    with contextlib.suppress(pa.ArrowNotImplementedError):
         pa.set_memory_pool(pa.mimalloc_memory_pool())
