@@ -208,7 +208,8 @@ def complete_upload(bucket: FakeBucket, request: Request, now: datetime) -> Answ
         request.headers.get("x-amz-checksum-crc64nvme"), None if size is None else int(size)
     )
     draft = bucket.uploads.assemble(upload_id, request.key, parts, claims)
-    draft = replace(draft, last_modified=now.replace(microsecond=0))
+    # as S3: the time the upload was begun
+    draft = replace(draft, last_modified=draft.last_modified.replace(microsecond=0))
     stored = bucket.table.put(draft, condition_of(request))
     bucket.uploads.drop(upload_id, request.key)
     checksums = "".join(

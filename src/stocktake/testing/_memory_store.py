@@ -260,7 +260,6 @@ class MemoryUpload:
 
         def finish(table: BucketTable) -> ObjectHead:
             draft = self._uploads.assemble(self._upload_id, key, sorted(etags.items()), claims)
-            draft = replace(draft, last_modified=self._store._clock.now())
             stored = table.put(draft, Condition(conditions.if_absent, conditions.if_match))
             self._uploads.drop(self._upload_id, key)
             return _head(table.name, stored)

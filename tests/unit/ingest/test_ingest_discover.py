@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from discovery_world import SOURCE, DiscoveryWorld
@@ -15,6 +16,7 @@ from stocktake.errors import (
     DiscoveryRunningError,
     StoreUnavailableError,
     StrategyRefusedError,
+    UnsupportedOperationError,
 )
 from stocktake.ingest import create_ingestion, discover, next_audit
 from stocktake.listing import ListSource, StrategyName
@@ -208,8 +210,23 @@ def test_a_partial_strategy_is_audited_when_it_is_due(place: DiscoveryWorld) -> 
     assert ("deleted", "in/n") in place.changes()
 
 
-def test_a_slow_upload_is_not_missed_by_time(place: DiscoveryWorld) -> None:
-    """STR-2, facts 4.1: a multipart object carries the time at which its upload began."""
+@pytest.mark.parametrize(("lists_uploads", "late"), [(True, 0), (False, 1)])
+def test_a_slow_upload_is_not_missed_by_time(
+    place: DiscoveryWorld, lists_uploads: bool, late: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STR-2, facts 4.1: a multipart object carries the time at which its upload began.
+
+    An upload that is seen open holds the watermark back; one that is not seen comes late.
+    """
+    if not lists_uploads:
+        known = place.memory.describe
+
+        def describe(operation: str, bucket: str, **parameters: Any) -> dict[str, Any]:
+            if operation == "ListMultipartUploads":
+                raise UnsupportedOperationError("not here")
+            return known(operation, bucket, **parameters)
+
+        monkeypatch.setattr(place.memory, "describe", describe)
     upload = place.memory.begin_upload("photos", "in/slow")
     part = upload.put_part(1, b"x")
     place.wait(hours=1)
@@ -219,7 +236,7 @@ def test_a_slow_upload_is_not_missed_by_time(place: DiscoveryWorld) -> None:
     upload.complete({1: part})
     report = place.discover(TIME)
     assert place.changes() == [("new", "in/quick"), ("new", "in/slow")]
-    assert (report.metrics.late, report.missed) == (1, {})
+    assert (report.metrics.late, report.missed) == (late, {})
     assert report.claim.scan == 2
 
 
