@@ -21,6 +21,7 @@ BENCHMARKS = {
     "ingest": ("bench.ingest", "100,000 objects discovered, claimed and loaded by 4 workers"),
     "parser": ("bench.listing_parser", "listing pages parsed and asked for, beside botocore"),
     "uploads": ("bench.uploads", "uploads beside botocore, s5cmd and rclone on one local server"),
+    "ship-peers": ("bench.ship_peers", "ship once, the whole command, beside s5cmd and rclone"),
     "convert": ("bench.convert", "CSV to Parquet, beside pyarrow, DuckDB and Polars"),
     "documents": ("bench.convert_documents", "JSON and XML to Parquet, beside other readers"),
     "arrival": ("bench.arrival", "a poll of a folder of 100,000 files, beside walking it"),

@@ -128,12 +128,13 @@ def start_page_server(
     )
 
 
-def start_put_server(root: Path, *buckets: str) -> Server:
+def start_put_server(root: Path, *buckets: str, delay_ms: float = 0.0) -> Server:
     """A sink of uploads as a process, for benchmarks: it keeps sizes and checksums.
 
     Args:
         root: Where its log goes.
         buckets: Made at the start.
+        delay_ms: Every answer comes that much later.
 
     Raises:
         ServerStartError: It does not come up.
@@ -141,6 +142,7 @@ def start_put_server(root: Path, *buckets: str) -> Server:
     port = free_port()
     log_path = root / f"put_server_{port}.log"
     command = [sys.executable, "-m", "stocktake.testing.put_server", "--port", str(port)]
+    command += ["--delay-ms", str(delay_ms)]
     for name in buckets:
         command += ["--bucket", name]
     process = spawn(command, log_path, plain_environment())

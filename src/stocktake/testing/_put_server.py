@@ -8,10 +8,12 @@ so give it a process: `start_put_server`, or `python -m stocktake.testing.put_se
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -63,13 +65,21 @@ class PutServer:
     Args:
         port: 0 chooses one.
         keep_bytes_max: Objects up to that size are kept whole, and can be read.
+        delay_s: Every answer comes that much later, as over a network; any number wait at once.
         clock: When objects were written.
     """
 
     def __init__(
-        self, port: int = 0, *, keep_bytes_max: int = 1 << 16, clock: Clock | None = None
+        self,
+        port: int = 0,
+        *,
+        keep_bytes_max: int = 1 << 16,
+        delay_s: float = 0.0,
+        clock: Clock | None = None,
     ) -> None:
         self._keep_bytes_max = keep_bytes_max
+        self._delay_s = delay_s
+        self._late: deque[tuple[float, _Line, bytes]] = deque()
         self._clock = clock or SystemClock()
         self._buckets: dict[str, FakeBucket] = {}
         self._counts: dict[str, int] = {}
@@ -93,12 +103,30 @@ class PutServer:
     def serve(self) -> None:
         """Answer until interrupted."""
         while True:
-            for number, _ in self._poll.poll():
+            for number, _ in self._poll.poll(self._send_late()):
                 line = self._lines.get(number)
                 if line is None:
                     self._accept()
                 else:
                     self._receive(number, line)
+
+    def _send_late(self) -> float:
+        """Send the answers that are due; seconds until the next one is, -1 if none waits."""
+        while self._late:
+            due, line, data = self._late[0]
+            wait_s = due - time.monotonic()
+            if wait_s > 0:
+                return wait_s
+            self._late.popleft()
+            with contextlib.suppress(OSError):
+                line.connection.sendall(data)
+        return -1
+
+    def _send(self, line: _Line, data: bytes) -> None:
+        if self._delay_s:
+            self._late.append((time.monotonic() + self._delay_s, line, data))
+        else:
+            line.connection.sendall(data)
 
     def _accept(self) -> None:
         try:
@@ -115,7 +143,7 @@ class PutServer:
         try:
             count = line.connection.recv_into(self._memory)
             if count:
-                line.feed(self._memory[:count], self.answer, self._keep_bytes_max)
+                line.feed(self._memory[:count], self.answer, self._send, self._keep_bytes_max)
         except (OSError, ValueError):
             count = 0
         if not count:
@@ -214,6 +242,7 @@ class _Line:
         self,
         data: memoryview,
         answer: Callable[[_Coming], tuple[Request, Answer]],
+        send: Callable[[_Line, bytes], None],
         keep_bytes_max: int,
     ) -> None:
         """What came; answers what is complete. Raises `ValueError` for what is not HTTP."""
@@ -240,7 +269,7 @@ class _Line:
             if coming.left:
                 return
             self._coming = None
-            self.connection.sendall(_render(*answer(coming)))
+            send(self, _render(*answer(coming)))
             if not data:
                 return
 

@@ -20,8 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--bucket", action="append", default=[], help="made at the start")
     parser.add_argument("--keep-bytes-max", type=int, default=1 << 16)
+    parser.add_argument("--delay-ms", type=float, default=0.0, help="every answer comes later")
     chosen = parser.parse_args(arguments)
-    server = PutServer(chosen.port, keep_bytes_max=chosen.keep_bytes_max)
+    server = PutServer(
+        chosen.port, keep_bytes_max=chosen.keep_bytes_max, delay_s=chosen.delay_ms / 1000
+    )
     for name in chosen.bucket:
         server.create_bucket(name)
     sys.stdout.write(f"{server.endpoint_url}\n")
