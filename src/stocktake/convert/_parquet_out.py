@@ -6,6 +6,7 @@ after a failure: both are dealt with here.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from stocktake.convert._plan import ByteSink, ConvertOptions
 _PAGE_BYTES = 1 << 20
 _ZSTD_LEVEL = 1
 _WIDE_COLUMNS = 500
+_LARGE_BYTES = 16 << 20
 
 
 class _CountedSink:
@@ -133,7 +135,12 @@ class ParquetOut:
         )
         self._waiting.clear()
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
+        large = group.nbytes >= _LARGE_BYTES
         del group
+        if large:
+            # an error that the sink caught may hold the frames below it, and so this group, in a
+            # cycle: without this two groups are in memory at a time
+            gc.collect()
         pa.default_memory_pool().release_unused()  # or the next group comes on top
         self._row_groups += 1
         self._waiting_rows = self._waiting_bytes = 0
