@@ -161,6 +161,51 @@ def test_four_kills_at_each_point(point: str, ship: ShipWorld) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("first", "second"), RECOVERY)
+def test_four_kills_while_it_recovers(first: str, second: str, ship: ShipWorld) -> None:
+    for number in range(KILLS):
+        ship.arrive(f"turn-{number}")
+        assert ship.run(STOCKTAKE_KILL_AT=first, STOCKTAKE_KILL_SCOPE="group").killed
+        assert ship.run(STOCKTAKE_KILL_AT=second, STOCKTAKE_KILL_SCOPE="group").killed
+    assert ship.run().status == 0
+    ship.check()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_four_kills_while_the_ledger_is_rebuilt(ship: ShipWorld) -> None:
+    for number in range(KILLS):
+        ship.arrive(f"turn-{number}")
+        assert ship.run().status == 0
+        for path in ship.state.rglob("ledger.db*"):
+            path.unlink()
+        assert ship.run(STOCKTAKE_KILL_AT="ledger.rebuilt", STOCKTAKE_KILL_SCOPE="group").killed
+    assert ship.run().status == 0
+    ship.check()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("point", ["ship.failed-recorded", "ship.failed-moved"])
+def test_four_kills_while_files_fail(point: str, ship: ShipWorld) -> None:
+    ship.arrive("a")
+    for number in range(KILLS):
+        (ship.folder / f"ragged-{number}.csv").write_bytes(b"a,b\n1,2\n3\n")
+        assert ship.run(STOCKTAKE_KILL_AT=point, STOCKTAKE_KILL_SCOPE="group").killed
+    ship.run()
+    failed = ship.folder / ".stocktake-failed"
+    assert sorted(path.name for path in failed.glob("*.csv")) == [
+        f"ragged-{number}.csv" for number in range(KILLS)
+    ]
+    assert len(list(failed.glob("*.error.json"))) == KILLS
+    for path in failed.iterdir():
+        path.unlink()
+    failed.rmdir()
+    ship.check()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_killed_at_a_hundred_random_instants(ship: ShipWorld) -> None:
     """SHP-42: not only at points somebody thought of."""
     dice = random.Random(11)
