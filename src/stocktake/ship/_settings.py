@@ -56,7 +56,7 @@ class ShipSettings:
     state_folder: Path = Path()
     error_folder: Path = Path()
     workers: int = 2
-    uploads: int = 16
+    uploads: int = 64
     attempts_max: int = 8
     retry_cap_s: float = 60.0
     settle_s: float = 2.0

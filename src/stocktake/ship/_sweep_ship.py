@@ -108,6 +108,10 @@ class ShipSweep:
         return Digests(job.planned.size_bytes, crc, told["md5"], told["md5"])
 
 
+_THREADS_LEAST = 8
+"""For an archive's members: nobody can tell beforehand how far the store is."""
+
+
 class _ArchiveSweep:
     """The members of one archive: small ones are on their way while the next are unpacked."""
 
@@ -129,7 +133,9 @@ class _ArchiveSweep:
         jobs = object_jobs(self._context, self._job)
         if (wanted := next(jobs, None)) is None:
             return
-        pool = ThreadPoolExecutor(self._context.settings.uploads, thread_name_prefix="put")
+        most = self._context.settings.uploads
+        threads = max(self._context.pace.threads(most), min(_THREADS_LEAST, most))
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="put")
         try:
             self._walk(jobs, wanted, pool)
             while self._under_way:
@@ -202,8 +208,12 @@ class _ArchiveSweep:
 
     def _put(self, job: ObjectJob, body: bytes) -> None:
         try:
-            target = self._context.target(self._job, job)
-            self._record(self._context.uploader.put(target, body))
+            context = self._context
+            target = context.target(self._job, job)
+            started_s = context.clock.monotonic_s()
+            result = context.uploader.put(target, body)
+            context.pace.answered(context.clock.monotonic_s() - started_s)
+            self._record(result)
         finally:
             self._context.uploader.budget.give(job.planned.size_bytes)
 

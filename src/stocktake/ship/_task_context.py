@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stocktake.clock import Clock
@@ -13,6 +13,7 @@ from stocktake.ship._patience import Patience
 from stocktake.ship._records import ObjectJob, Recorder, SourceJob
 from stocktake.ship._settings import ShipSettings
 from stocktake.ship._upload import Uploader
+from stocktake.ship._upload_pace import UploadPace
 from stocktake.ship._upload_target import Target
 
 _TOLD_EVERY_BYTES = 4 << 20
@@ -42,6 +43,7 @@ class TaskContext:
     patience: Patience
     clock: Clock
     listener: TaskListener
+    pace: UploadPace = field(default_factory=UploadPace)
 
     def target(self, source: SourceJob, job: ObjectJob) -> Target:
         """Where an object of a planned source goes, with its metadata."""

@@ -47,7 +47,10 @@ def put_file(context: TaskContext, job: FileJob) -> ObjectResult:
             replaces_etag=job.replaces_etag,
             is_source=True,
         )
-        return context.uploader.put(target, body)
+        started_s = context.clock.monotonic_s()
+        result = context.uploader.put(target, body)
+        context.pace.answered(context.clock.monotonic_s() - started_s)
+        return result
     finally:
         budget.give(size_bytes)
 
@@ -69,35 +72,41 @@ class FileBatch:
         self._ends: queue.SimpleQueue[TaskEnd | None] = queue.SimpleQueue()
         self._recording = Recording(context.recorder, self._recorded, put_recorded)
         self._called_off = False
+        self._running = 0
+        self._ended = threading.Event()
 
     def run(self) -> Iterator[TaskEnd]:
         """The end of each file, as they come. Closing the iterator leaves out what is not begun."""
         if not self._count:
             self._recording.close()
             return
-        count = min(self._context.settings.uploads, self._count)
-        threads = [
-            threading.Thread(target=self._work, name=f"put-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in threads:
-            thread.start()
-        closer = threading.Thread(target=self._close, args=[threads], daemon=True)
-        closer.start()
+        with self._lock:
+            self._start_more()
         try:
             while (end := self._ends.get()) is not None:
                 yield end
         finally:
             self._called_off = True
-            closer.join()
+            self._ended.wait()
         self._recording.close()
 
-    def _close(self, threads: list[threading.Thread]) -> None:
-        for thread in threads:
-            thread.join()
+    def _start_more(self) -> None:
+        """Threads up to the number that is worth it. Call it under the lock."""
+        most = min(self._context.settings.uploads, self._count)
+        while self._running < self._context.pace.threads(most):
+            self._running += 1
+            threading.Thread(target=self._work, name="put", daemon=True).start()
+
+    def _leave(self) -> None:
+        """A thread ends; the last one closes the batch."""
+        with self._lock:
+            self._running -= 1
+            if self._running:
+                return
         with contextlib.suppress(BaseException):
             self._recording.close()  # what it raises is raised by `run`, which closes it again
         self._ends.put(None)
+        self._ended.set()
 
     def _recorded(self, result: ObjectResult) -> None:
         end = TaskEnd(
@@ -109,7 +118,10 @@ class FileBatch:
 
     def _next(self) -> FileJob | None:
         with self._lock:
-            return None if self._called_off else next(self._jobs, None)
+            job = None if self._called_off else next(self._jobs, None)
+            if job is not None:
+                self._start_more()
+            return job
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
@@ -119,3 +131,4 @@ class FileBatch:
                 # boundary: the failure of one file is an end like any other
                 outcome, described = outcome_of(error)
                 self._ends.put(TaskEnd(job.source.source_id, outcome, described))
+        self._leave()
