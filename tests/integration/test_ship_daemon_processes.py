@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -119,6 +120,22 @@ def test_worker_may_write_no_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "spill"], check=False)
     assert done.returncode == errno.EFBIG
     assert (tmp_path / "spill").read_bytes() == b""
+
+
+def test_worker_whose_daemon_ends_before_it_is_told_anything_says_nothing() -> None:
+    """The daemon was stopped while the store was away: no traceback for the user."""
+    ours, its = socket.socketpair()
+    with ours, its:
+        command = [sys.executable, "-P", "-m", "stocktake.ship._worker_main"]
+        worker = subprocess.Popen(
+            [*command, str(its.fileno()), str(os.getpid())],
+            pass_fds=[its.fileno()],
+            stderr=subprocess.PIPE,
+        )
+        its.close()
+        ours.close()
+        _, said = worker.communicate(timeout=LONGEST_S)
+    assert (worker.returncode, said) == (0, b"")
 
 
 def test_file_that_kills_three_workers_fails_and_the_others_are_shipped(

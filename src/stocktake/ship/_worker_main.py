@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stocktake.clock import Clock, SystemClock
-from stocktake.errors import StocktakeError
+from stocktake.errors import StocktakeError, WorkerDiedError
 from stocktake.ship import _sandbox
 from stocktake.ship._records import FileJob, Outcome, SourceJob, TaskEnd
 from stocktake.ship._tasks import Tasks
@@ -130,7 +130,10 @@ def main() -> None:
         on_note=lambda name, args: workers[0].take(name, args),
         threads=1,
     )
-    _, args = link.read_note()
+    try:
+        _, args = link.read_note()
+    except WorkerDiedError:
+        return  # the daemon ended before it knew what to say
     workers.append(_Worker(link, args[0], clock))
     threading.Thread(target=_read, args=[link], name="ship-line", daemon=True).start()
     workers[0].work()
