@@ -1,9 +1,9 @@
 """How many small uploads to have in flight: as many as the store's distance is worth.
 
 Threads that wait for the network cost nothing; threads that all want the interpreter at once cost
-half of it in hand-overs. Measured with 10,000 files of 4 KB: over loopback 3 threads take 3.9 s of
-CPU time and 16 take 6.1; with 20 ms to each answer 16 threads take 14 s of wall time and 64 take 6.
-So the number follows the shortest answer of late, divided by what one file costs in CPU time.
+much of it in hand-overs: over loopback few threads are quicker than many, far away it is the
+other way round. So the number follows the shortest answer of late, divided by what one file costs
+in CPU time.
 """
 
 from __future__ import annotations
