@@ -7,7 +7,9 @@
     │   ├── MissingExtraError           an optional dependency is not installed
     │   ├── AmbiguousSnapshotError      a reference that means several snapshots
     │   ├── InvalidQueryError           a query, pattern or SQL statement that cannot run
-    │   └── ShipSettingError            a setting of shipping is missing or contradicts another
+    │   ├── ShipSettingError            a setting of shipping is missing or contradicts another
+    │   ├── ReconcileConfigError        the configuration of a reconciliation is wrong
+    │   └── PriceFileError              a price file cannot be read or lacks a price
     ├── StoreError                      the object store said no, or said nothing
     │   ├── ObjectNotFoundError         no such key
     │   ├── BucketNotFoundError         no such bucket
@@ -93,6 +95,23 @@
     │   ├── LedgerError                 the ledger is damaged or from a newer version
     │   ├── SegmentError                a manifest's segment is damaged or from a newer version
     │   └── WorkerDiedError             a worker process ended in the middle of a file
+    ├── DatasetError                    a dataset, or its manifest, cannot do it
+    │   ├── DatasetNotFoundError        no such dataset, version or file
+    │   ├── DatasetExistsError          another has this id, or this place
+    │   ├── DatasetChangedError         somebody else committed meanwhile
+    │   ├── DatasetBusyError            another process synchronises it
+    │   ├── ManifestFormatError         no upload manifest, or from a newer version
+    │   ├── LocalFolderError            the local folder is not there or cannot be read
+    │   ├── DeletionRefusedError        more would be deleted than is plausible
+    │   ├── SyncConflictError           both sides changed since the last sync
+    │   ├── RestoreTargetError          a file cannot be restored there
+    │   └── RestoreMismatchError        the store gives something else than the manifest says
+    ├── ReconcileError                  HAVE cannot be compared with SHOULD
+    │   └── SideUnavailableError        one of the two cannot be read
+    ├── SetupError                      an inventory cannot be set up or looked at
+    │   ├── PolicyFormatError           a policy that cannot be read
+    │   ├── PolicyChangedError          somebody changed the policy meanwhile
+    │   └── ConfigurationExistsError    a configuration with this id says something else
     ├── ServerStartError                a local demo or test server does not come up
     └── InterruptedRunError             stopped by the user; everything finished is kept
 
@@ -131,6 +150,24 @@ from stocktake.errors._discovery import (
     StrategyRefusedError,
     UnreadableItemError,
 )
+from stocktake.errors._manifest import (
+    DatasetBusyError,
+    DatasetChangedError,
+    DatasetError,
+    DatasetExistsError,
+    DatasetNotFoundError,
+    DeletionRefusedError,
+    LocalFolderError,
+    ManifestFormatError,
+    RestoreMismatchError,
+    RestoreTargetError,
+    SyncConflictError,
+)
+from stocktake.errors._reconcile import (
+    ReconcileConfigError,
+    ReconcileError,
+    SideUnavailableError,
+)
 from stocktake.errors._report import (
     ForeignManifestError,
     ForeignPartError,
@@ -156,6 +193,13 @@ from stocktake.errors._root import (
 from stocktake.errors._runs import (
     InterruptedRunError,
     ServerStartError,
+)
+from stocktake.errors._setup import (
+    ConfigurationExistsError,
+    PolicyChangedError,
+    PolicyFormatError,
+    PriceFileError,
+    SetupError,
 )
 from stocktake.errors._ship import (
     ArchiveCorruptError,
@@ -232,11 +276,18 @@ __all__ = [
     "CatalogError",
     "CatalogNotFoundError",
     "CatalogVersionError",
+    "ConfigurationExistsError",
     "ConfirmationNeededError",
     "ConvertError",
     "ConvertLimitError",
     "CoverageMismatchError",
     "CredentialsError",
+    "DatasetBusyError",
+    "DatasetChangedError",
+    "DatasetError",
+    "DatasetExistsError",
+    "DatasetNotFoundError",
+    "DeletionRefusedError",
     "DigestRefusedError",
     "DiscoveryError",
     "DiscoveryRunningError",
@@ -260,7 +311,9 @@ __all__ = [
     "KmsAccessDeniedError",
     "LeaseLostError",
     "LedgerError",
+    "LocalFolderError",
     "ManifestChecksumError",
+    "ManifestFormatError",
     "ManifestInvalidError",
     "MissingExtraError",
     "NotAnArchiveError",
@@ -269,8 +322,13 @@ __all__ = [
     "ObjectNotFoundError",
     "PartBombError",
     "PartCorruptError",
+    "PolicyChangedError",
+    "PolicyFormatError",
     "PreconditionFailedError",
+    "PriceFileError",
     "QueryLimitError",
+    "ReconcileConfigError",
+    "ReconcileError",
     "ReportChangedError",
     "ReportError",
     "ReportExistsError",
@@ -278,11 +336,15 @@ __all__ = [
     "ReportNotFoundError",
     "ReportNotReadyError",
     "ReportWriteError",
+    "RestoreMismatchError",
+    "RestoreTargetError",
     "SegmentError",
     "ServerStartError",
+    "SetupError",
     "ShipError",
     "ShipRunningError",
     "ShipSettingError",
+    "SideUnavailableError",
     "SinkError",
     "SnapshotInUseError",
     "SnapshotNotFoundError",
@@ -298,6 +360,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "StrategyRefusedError",
+    "SyncConflictError",
     "TextEncodingError",
     "ThrottledError",
     "TooManyBadRowsError",

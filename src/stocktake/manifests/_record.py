@@ -21,17 +21,18 @@ class UploadRecord:
         sha256: Hex, of the object's bytes if they are the source's own; else None.
         crc64nvme: Base64 as S3 has it; None if the store cannot.
         part_size_bytes: Of a multipart upload.
-        token: What its metadata carries to prove that it is ours.
+        token: What its metadata carries to prove that it is ours; empty if somebody else's.
         uploaded_at: When it was proven, aware UTC.
-        verified_by: checksum | etag | read-back | adopted.
+        verified_by: checksum | etag | read-back | adopted | imported.
         source: Path of the file, relative to the folder; what is not UTF-8 escaped (`%E9`).
         source_raw: The path's bytes as hex, only if `source` is not them.
-        source_sha256: Hex, of the source file.
+        source_sha256: Hex, of the source file; None if nobody read it, as its size and time.
         source_size_bytes: Of the source file.
         source_mtime_ns: Of the source file.
         entry: Path inside the archive; None for the file itself.
         rows: Of a table.
         columns: Of a table: {name, type, why} each.
+        extra: What another program's manifest says beyond these, kept as it is.
     """
 
     s3_key: str
@@ -47,9 +48,10 @@ class UploadRecord:
     verified_by: str
     source: str
     source_raw: str | None
-    source_sha256: str
-    source_size_bytes: int
-    source_mtime_ns: int
+    source_sha256: str | None
+    source_size_bytes: int | None
+    source_mtime_ns: int | None
     entry: str | None = None
     rows: int | None = None
     columns: tuple[Mapping[str, Any], ...] = field(default=())
+    extra: Mapping[str, Any] = field(default_factory=dict)

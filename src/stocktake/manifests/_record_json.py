@@ -12,7 +12,7 @@ from stocktake.errors import SegmentError
 from stocktake.manifests._record import UploadRecord
 
 _NAMES = tuple(field.name for field in fields(UploadRecord))
-_OTHER_TYPES = ("uploaded_at", "columns")
+_OTHER_TYPES = ("uploaded_at", "columns", "extra")
 
 
 def record_to_json(record: UploadRecord) -> dict[str, Any]:
@@ -25,6 +25,8 @@ def record_to_json(record: UploadRecord) -> dict[str, Any]:
     values["uploaded_at"] = format_utc(record.uploaded_at)
     if record.columns:
         values["columns"] = [dict(one) for one in record.columns]
+    if record.extra:
+        values["extra"] = dict(record.extra)
     return values
 
 
@@ -38,10 +40,12 @@ def record_from_json(values: Mapping[str, Any]) -> UploadRecord:
     try:
         known["uploaded_at"] = parse_utc(str(values["uploaded_at"]))
         known["columns"] = tuple(values.get("columns") or ())
-        for name in ("s3_key", "token", "verified_by", "source", "source_sha256"):
+        known["extra"] = dict(values.get("extra") or {})
+        for name in ("s3_key", "token", "verified_by", "source"):
             known[name] = str(values[name])
-        for name in ("size_bytes", "source_size_bytes", "source_mtime_ns"):
-            known[name] = int(values[name])
+        known["size_bytes"] = int(values["size_bytes"])
+        for name in ("source_size_bytes", "source_mtime_ns"):
+            known[name] = None if values.get(name) is None else int(values[name])
     except (KeyError, ValueError, TypeError) as error:
         raise SegmentError(f"a manifest record lacks or spoils {error}") from error
     return UploadRecord(**known)  # type: ignore[arg-type]

@@ -86,9 +86,8 @@ def _source(
 ) -> sqlite3.Row:
     """The row that the record's facts go to."""
     current = books.by_path(path)
-    stands = identity or Identity(
-        0, 0, record.source_size_bytes, record.source_mtime_ns, record.source_mtime_ns
-    )
+    mtime_ns = record.source_mtime_ns or 0
+    stands = identity or Identity(0, 0, record.source_size_bytes or 0, mtime_ns, mtime_ns)
     state = PENDING if kind == _ARCHIVE and identity is not None else COMPLETED
     if current is None:
         source_id = insert_source(books, path, stands, kind, {})

@@ -1,13 +1,22 @@
 """The control database: what runs, what is published, who holds what. SQLite or PostgreSQL.
 
 In: a database address. Out: short transactions over the tables of `_*tables.py`, typed errors.
-Never: rows per object (they live in Parquet files), business rules, threads.
+Never: rows per listed object (they live in Parquet files; what we uploaded ourselves is state),
+business rules, threads.
 
 >>> with open_state("sqlite:///state.db", clock=SystemClock()) as state:
 ...     with state.write() as connection:
 ...         connection.execute(insert(sources).values(...))
 """
 
+from stocktake.state._dataset_tables import (
+    dataset_entries,
+    dataset_runs,
+    dataset_uploads,
+    dataset_versions,
+    datasets,
+    file_digests,
+)
 from stocktake.state._feed_tables import (
     event_quarantine,
     feed_cursors,
@@ -39,10 +48,16 @@ from stocktake.state._tables import (
 __all__ = [
     "State",
     "change_segments",
+    "dataset_entries",
+    "dataset_runs",
+    "dataset_uploads",
+    "dataset_versions",
+    "datasets",
     "event_quarantine",
     "feed_cursors",
     "feed_segments",
     "feeds",
+    "file_digests",
     "held_events",
     "import_parts",
     "imports",

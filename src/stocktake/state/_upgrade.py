@@ -15,10 +15,10 @@ from stocktake.clock import Clock
 from stocktake.errors import CatalogVersionError, StateError
 from stocktake.state._tables import metadata
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration; a test compares it with the scripts."""
 
-KNOWN_VERSIONS = ("0001", "0002")
+KNOWN_VERSIONS = ("0001", "0002", "0003")
 """Every version there was, oldest first."""
 
 _VERSION_TABLE = "alembic_version"
