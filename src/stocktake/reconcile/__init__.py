@@ -5,4 +5,4 @@ findings with severities, coverage per prefix, a task list, a report to read.
 Never: a change to either side, a finding without what it is known by, a sample sold as certainty.
 """
 
-__all__: list[str] = []
+__all__ = ()

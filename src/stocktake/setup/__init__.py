@@ -5,4 +5,4 @@ costs from a dated price file.
 Never: a policy statement of somebody else touched, a setting guessed, a price without its date.
 """
 
-__all__: list[str] = []
+__all__ = ()
