@@ -112,11 +112,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench ledger")
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--members", type=int, default=1_000_000)
+    parser.add_argument("--growth", action="store_true", help="only: memory as files come")
     chosen = parser.parse_args(argv)
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     figures: dict[str, float] = {"fsync_ms": fsync_s(PLACE) * 1000, "files": chosen.files}
     rows: list[list[object]] = []
+    if chosen.growth:
+        return show_growth(chosen.files)
     run_files(chosen.files, figures, rows)
     run_rebuild(chosen.files, figures, rows)
     run_members(chosen.members, figures, rows)
@@ -129,6 +132,33 @@ def main(argv: list[str] | None = None) -> int:
     keep("ledger", figures)
     shutil.rmtree(PLACE)
     return 0
+
+
+def show_growth(files: int) -> int:
+    """Resident memory as the ledger grows: two page caches fill, then it is level."""
+    from stocktake.clock import SystemClock
+    from stocktake.ship._ledger import Ledger
+
+    ledger = Ledger.open(PLACE / "g.db", clock=SystemClock())
+    before_bytes, rows, ready = resident_bytes(), [], sources(files)
+    last = 0.0
+    for tenth in range(1, 11):
+        ledger.add_sources([next(ready) for _ in range(files // 10)])
+        ledger.counts()
+        grown = (resident_bytes() - before_bytes) / 1e6
+        rows.append([tenth * files // 10, grown, (grown - last) * 1e6 / (files // 10)])
+        last = grown
+    table("The ledger's memory as files come", ["files", "MB more", "bytes per new file"], rows)
+    keep("ledger-growth", {"files": files, "grown_mb": last, "last_bytes_per_file": rows[-1][2]})
+    ledger.close()
+    shutil.rmtree(PLACE)
+    return 0
+
+
+def resident_bytes() -> int:
+    """Of this process."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def run_files(files: int, figures: dict[str, float], rows: list[list[object]]) -> None:
