@@ -5,4 +5,62 @@ findings with severities, coverage per prefix, a task list, a report to read.
 Never: a change to either side, a finding without what it is known by, a sample sold as certainty.
 """
 
-__all__ = ()
+from stocktake.reconcile._findings import (
+    DEFAULT_SEVERITIES,
+    Finding,
+    FindingKind,
+    Severity,
+    SeverityRule,
+)
+from stocktake.reconcile._report import (
+    Bar,
+    PrefixCoverage,
+    ReconcileReport,
+    RuleCheck,
+    SampleFigures,
+    Totals,
+    Verdict,
+)
+from stocktake.reconcile._request import (
+    Bounds,
+    Checks,
+    HaveSpec,
+    NameMap,
+    ReconcileConfig,
+    Rule,
+    ScanMode,
+    ShouldKind,
+    ShouldSpec,
+)
+from stocktake.reconcile._side import SIDE_ROW, Pair, Proof, Same, Side, SideFacts, SideKind
+
+__all__ = [
+    "DEFAULT_SEVERITIES",
+    "SIDE_ROW",
+    "Bar",
+    "Bounds",
+    "Checks",
+    "Finding",
+    "FindingKind",
+    "HaveSpec",
+    "NameMap",
+    "Pair",
+    "PrefixCoverage",
+    "Proof",
+    "ReconcileConfig",
+    "ReconcileReport",
+    "Rule",
+    "RuleCheck",
+    "Same",
+    "SampleFigures",
+    "ScanMode",
+    "Severity",
+    "SeverityRule",
+    "ShouldKind",
+    "ShouldSpec",
+    "Side",
+    "SideFacts",
+    "SideKind",
+    "Totals",
+    "Verdict",
+]
