@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ship_recorder import BUCKET, Desk
-from stocktake.ship._part_sizes import MIB
 from stocktake.ship._records import PlannedObject
 from stocktake.ship._upload_sink import ObjectSink
 from stocktake.ship._upload_target import Target
+from stocktake.store import MIB
 from stocktake.testing import MemoryStore, _uploads
 
 BODY = random.Random(2).randbytes(3 * MIB + 7)

@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from ship_recorder import BUCKET, NOW, Desk, MemoryLedger, open_uploads
 from stocktake.clock import FixedClock
 from stocktake.errors import PreconditionFailedError, StoreUnavailableError, ThrottledError
-from stocktake.ship._part_sizes import MIB
 from stocktake.ship._records import ObjectState, Outcome
 from stocktake.ship._recover import recover_uploads
-from stocktake.store import PutOptions
+from stocktake.store import MIB, PutOptions
 from stocktake.testing import MemoryStore, _uploads
 
 BODY = random.Random(5).randbytes(2 * MIB + 100)

@@ -34,18 +34,6 @@ _OWN_FAILURES_MAX = 8
 _PASSING = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
 
-class Calling(Protocol):
-    """How a request is sent: once, or patiently."""
-
-    def __call__(self, action: Callable[[], T], /) -> T:
-        """What the action gives."""
-
-
-def once(action: Callable[[], T]) -> T:
-    """Send it once."""
-    return action()
-
-
 class OutageListener(Protocol):
     """Who wants to know that the store is away."""
 

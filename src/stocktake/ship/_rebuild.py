@@ -22,11 +22,10 @@ from stocktake.ship._keys import RESERVED
 from stocktake.ship._ledger import Ledger
 from stocktake.ship._ledger_adopt import path_of
 from stocktake.ship._ledger_rows import key_hash
-from stocktake.ship._metadata import token_of
 from stocktake.ship._rebuild_objects import record_of_object
 from stocktake.ship._records import Identity
 from stocktake.ship._settings import ShipSettings
-from stocktake.store import ListedObject, ListQuery, ObjectHead, Store, iter_listing
+from stocktake.store import ListedObject, ListQuery, ObjectHead, Store, iter_listing, token_of
 from stocktake.telemetry import NoProgress, Progress
 
 _BLOCK_BYTES = 1 << 20

@@ -10,9 +10,9 @@ from stocktake.errors import StocktakeError
 from stocktake.manifests import UploadRecord
 from stocktake.ship._keys import member_key, plain_key, table_key, unescape_path
 from stocktake.ship._ledger_facts import shown_path
-from stocktake.ship._metadata import ENTRY, SHA256, SIZE, token_of
+from stocktake.ship._metadata import ENTRY, SIZE
 from stocktake.ship._settings import ShipSettings
-from stocktake.store import ObjectHead
+from stocktake.store import SHA256_NAME, ObjectHead, token_of
 
 
 def record_of_object(settings: ShipSettings, head: ObjectHead) -> UploadRecord | None:
@@ -25,7 +25,7 @@ def record_of_object(settings: ShipSettings, head: ObjectHead) -> UploadRecord |
     try:
         source_bytes = int(metadata[SIZE])
         mtime_ns = int(metadata["stocktake-mtime"])
-        source_sha256 = bytes.fromhex(metadata[SHA256]).hex()
+        source_sha256 = bytes.fromhex(metadata[SHA256_NAME]).hex()
     except (KeyError, ValueError):
         return None
     entry = os.fsdecode(unquote_to_bytes(metadata[ENTRY])) if ENTRY in metadata else None

@@ -27,13 +27,20 @@ from stocktake.errors import (
     UnsupportedOperationError,
 )
 from stocktake.ship._ledger_rows import OpenUpload
-from stocktake.ship._patience import once
 from stocktake.ship._records import ObjectResult, ObjectState, UploadDropped, UploadStep
 from stocktake.ship._settings import ShipSettings
 from stocktake.ship._settle import Settler, Standing
-from stocktake.ship._upload_abort import abort_until_gone
-from stocktake.ship._upload_target import Digests, Target, composite_etag, result_of
-from stocktake.store import CompleteOptions, PutOptions, Store, uploads_of
+from stocktake.ship._upload_target import Target, result_of
+from stocktake.store import (
+    CompleteOptions,
+    Digests,
+    PutOptions,
+    Store,
+    abort_until_gone,
+    composite_etag,
+    once,
+    uploads_of,
+)
 
 SKEW = timedelta(seconds=60)
 """How far the store's clock may be behind ours, for uploads whose id never reached us."""

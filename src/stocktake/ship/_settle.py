@@ -12,10 +12,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from stocktake.errors import ForeignWriterError, ObjectNotFoundError
-from stocktake.ship._metadata import ENTRY, SHA256, token_of
-from stocktake.ship._patience import Calling
-from stocktake.ship._upload_target import Digests, Target
-from stocktake.store import ObjectHead, Store
+from stocktake.ship._metadata import ENTRY
+from stocktake.ship._upload_target import Target
+from stocktake.store import (
+    SHA256_NAME,
+    Calling,
+    Digests,
+    ObjectHead,
+    Store,
+    disproves,
+    proof,
+    token_of,
+)
 
 _PIECE_BYTES = 1 << 20
 
@@ -94,7 +102,7 @@ class Settler:
 
     def _reads_back(self, key: str, head: ObjectHead, digests: Digests) -> bool:
         """For stores that tell no checksum and whose ETag is none: read it all."""
-        if head.size_bytes != digests.size_bytes or _disproves(head, digests):
+        if head.size_bytes != digests.size_bytes or disproves(head, digests):
             return False
         return self._call(lambda: self._md5_of(key, head.etag)) == digests.md5
 
@@ -106,27 +114,12 @@ class Settler:
         return digest.hexdigest()
 
 
-def proof(head: ObjectHead, digests: Digests | None) -> str | None:
-    """By what the object is proven to have these bytes: `checksum`, `etag`, or None: it is not."""
-    if digests is None or head.size_bytes != digests.size_bytes:
-        return None
-    crc = head.checksums.get("crc64nvme")
-    if crc is not None and digests.crc64nvme is not None:
-        return "checksum" if crc == digests.crc64nvme else None
-    return "etag" if head.etag is not None and head.etag == digests.etag else None
-
-
-def _disproves(head: ObjectHead, digests: Digests) -> bool:
-    crc = head.checksums.get("crc64nvme")
-    return None not in {crc, digests.crc64nvme} and crc != digests.crc64nvme
-
-
 def _is_same_source(head: ObjectHead, target: Target) -> bool:
     """It says that it is the same source file, whole, and has its size."""
     said = head.metadata
     return (
         target.is_source
-        and said.get(SHA256) == target.sha256
+        and said.get(SHA256_NAME) == target.sha256
         and ENTRY not in said
         and said.get("stocktake-size") == str(head.size_bytes)
         and target.metadata.get("stocktake-size") == str(head.size_bytes)

@@ -12,10 +12,10 @@ from stocktake.convert import ConversionPlan, TableKind, plan_conversion, plan_t
 from stocktake.errors import SourceTooLargeError
 from stocktake.ship._keys import escape_path, member_key, plain_key, table_key
 from stocktake.ship._part_digests import PlainDigests
-from stocktake.ship._part_sizes import OBJECT_BYTES_MAX
 from stocktake.ship._records import PlannedObject, PlanSummary, SourceJob, SourceKind
 from stocktake.ship._task_context import TaskContext
 from stocktake.ship._task_source import SourceFile, SourceStream, opened
+from stocktake.store import OBJECT_BYTES_MAX
 from stocktake.unpack import Member, MemberKind, OpenMember
 
 _TOGETHER = 500

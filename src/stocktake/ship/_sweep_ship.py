@@ -17,7 +17,7 @@ from stocktake.ship._task_context import TaskContext
 from stocktake.ship._task_recording import Recording, object_recorded
 from stocktake.ship._task_source import SourceFile, SourceStream, opened
 from stocktake.ship._upload_sink import ObjectSink
-from stocktake.ship._upload_target import Digests
+from stocktake.store import Digests
 from stocktake.unpack import OpenMember
 
 _TOGETHER = 500

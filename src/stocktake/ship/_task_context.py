@@ -8,13 +8,13 @@ from typing import Protocol
 
 from stocktake.clock import Clock
 from stocktake.errors import StocktakeError
-from stocktake.ship._metadata import content_type_of, object_metadata
+from stocktake.ship._metadata import object_metadata
 from stocktake.ship._patience import Patience
 from stocktake.ship._records import ObjectJob, Recorder, SourceJob
 from stocktake.ship._settings import ShipSettings
 from stocktake.ship._upload import Uploader
-from stocktake.ship._upload_pace import UploadPace
 from stocktake.ship._upload_target import Target
+from stocktake.store import UploadPace, content_type_of
 
 _TOLD_EVERY_BYTES = 4 << 20
 

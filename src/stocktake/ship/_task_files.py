@@ -12,13 +12,14 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
-from stocktake.ship._metadata import content_type_of, object_metadata
+from stocktake.ship._metadata import object_metadata
 from stocktake.ship._outcome import outcome_of
 from stocktake.ship._records import FileJob, ObjectResult, Outcome, TaskEnd
 from stocktake.ship._task_context import TaskContext
 from stocktake.ship._task_recording import Recording, put_recorded
 from stocktake.ship._task_source import opened
 from stocktake.ship._upload_target import Target
+from stocktake.store import content_type_of
 
 
 def put_file(context: TaskContext, job: FileJob) -> ObjectResult:

@@ -15,13 +15,22 @@ from stocktake.errors import (
     UnexpectedAnswerError,
     UploadMismatchError,
 )
-from stocktake.ship._part_budget import ByteBudget
-from stocktake.ship._part_sizes import IN_FLIGHT_BYTES_MAX, PARTS_AT_ONCE
 from stocktake.ship._patience import Patience
 from stocktake.ship._records import ObjectResult, Recorder
-from stocktake.ship._settle import Settler, proof
-from stocktake.ship._upload_target import Digests, Target, digests_of, result_of
-from stocktake.store import Buffer, ObjectHead, PutOptions, Store, UploadProfile
+from stocktake.ship._settle import Settler
+from stocktake.ship._upload_target import Target, result_of
+from stocktake.store import (
+    IN_FLIGHT_BYTES_MAX,
+    PARTS_AT_ONCE,
+    Buffer,
+    ByteBudget,
+    Digests,
+    PutOptions,
+    Store,
+    UploadProfile,
+    digests_of,
+    proof_of_answer,
+)
 
 ROUNDS_MAX = 5
 """Looks at a key that somebody else keeps changing, before it is given up for now."""
@@ -100,7 +109,7 @@ class Uploader:
                     failure = error
                 else:
                     faults.reached("ship.put-sent")
-                    by = self._proof_of_answer(head, digests)
+                    by = proof_of_answer(head, digests)
                     if by is not None:
                         return result_of(target, digests, head, by)
                     failure = self.mismatch(target)
@@ -137,11 +146,3 @@ class Uploader:
             if_match=seen if conditional else None,
             crc64nvme=digests.crc64nvme,
         )
-
-    def _proof_of_answer(self, head: ObjectHead, digests: Digests) -> str | None:
-        """What a 200 proves: the store compared the checksum, or tells the ETag of these bytes."""
-        by = proof(head, digests)
-        if by is not None or digests.crc64nvme is None:
-            return by
-        told = head.checksums.get("crc64nvme")
-        return "checksum" if told in {None, digests.crc64nvme} else None

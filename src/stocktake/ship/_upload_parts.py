@@ -12,8 +12,7 @@ from stocktake.errors import (
     StoreError,
     UploadMismatchError,
 )
-from stocktake.ship._part_sizes import PARTS_AT_ONCE, TABLE_PARTS_AT_ONCE, parts_at_once
-from stocktake.ship._patience import is_outage, once
+from stocktake.ship._patience import is_outage
 from stocktake.ship._records import (
     ObjectResult,
     UploadCompleting,
@@ -23,16 +22,22 @@ from stocktake.ship._records import (
 )
 from stocktake.ship._settle import Standing
 from stocktake.ship._upload import ROUNDS_MAX, SETTLED_BY_LOOKING, Uploader
-from stocktake.ship._upload_abort import abort_until_gone
-from stocktake.ship._upload_target import Digests, Target, composite_etag, result_of
+from stocktake.ship._upload_target import Target, result_of
 from stocktake.store import (
+    PARTS_AT_ONCE,
+    TABLE_PARTS_AT_ONCE,
     Buffer,
     CompleteOptions,
+    Digests,
     MultipartUpload,
     PutOptions,
+    abort_until_gone,
     combine_crc64nvme,
+    composite_etag,
     crc64nvme,
     encode_crc64nvme,
+    once,
+    parts_at_once,
     uploads_of,
 )
 

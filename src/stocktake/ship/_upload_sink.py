@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from stocktake import faults
 from stocktake.errors import SourceChangedError, SourceTooLargeError
-from stocktake.ship._part_sizes import PARTS_MAX, part_size_bytes, parts_at_once
 from stocktake.ship._records import ObjectResult
 from stocktake.ship._upload import Uploader
 from stocktake.ship._upload_parts import PartUpload
-from stocktake.ship._upload_target import Digests, Target, digests_of
-from stocktake.store import Buffer
+from stocktake.ship._upload_target import Target
+from stocktake.store import PARTS_MAX, Buffer, Digests, digests_of, part_size_bytes, parts_at_once
 
 
 class ObjectSink:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stocktake.ship._records import ObjectResult
-from stocktake.store import Buffer, ObjectHead, crc64nvme, encode_crc64nvme
+from stocktake.store import Digests, ObjectHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +36,6 @@ class Target:
     is_source: bool = False
     rows: int | None = None
     is_table: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """What is known of an object's bytes.
-
-    Attributes:
-        size_bytes: How many there are.
-        crc64nvme: Base64 as S3 has it; None where the store cannot check it.
-        md5: Hex.
-        etag: What S3's ETag is of them if nothing encrypts it: the MD5, or that of the parts' MD5s.
-        part_size_bytes: Of a multipart upload.
-    """
-
-    size_bytes: int
-    crc64nvme: str | None
-    md5: str
-    etag: str | None
-    part_size_bytes: int | None = None
-
-
-def digests_of(body: Buffer, *, with_crc: bool) -> Digests:
-    """All of them for a body that goes by one PUT."""
-    md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-    crc = encode_crc64nvme(crc64nvme(body)) if with_crc else None
-    return Digests(len(body), crc, md5, md5)
-
-
-def composite_etag(etags: tuple[str, ...]) -> str | None:
-    """The ETag that S3 gives to these parts; None if theirs are no MD5s."""
-    try:
-        digests = b"".join(bytes.fromhex(etag) for etag in etags)
-    except ValueError:
-        return None
-    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
 def result_of(target: Target, digests: Digests, head: ObjectHead, verified_by: str) -> ObjectResult:

@@ -18,9 +18,9 @@ from stocktake.errors import (
     StoreUnavailableError,
     UnsupportedOperationError,
 )
-from stocktake.ship._part_sizes import MIB
 from stocktake.ship._records import ObjectState, Outcome, SourceJob
 from stocktake.ship._recover import recover_uploads
+from stocktake.store import MIB
 from stocktake.testing import FaultStore, MemoryStore, Planned, _uploads
 
 BODY = random.Random(9).randbytes(2 * MIB + 5)

@@ -15,9 +15,9 @@ import pytest
 
 from ship_recorder import BUCKET, LedgerDesk, at, open_uploads
 from stocktake.errors import StoreUnavailableError
-from stocktake.ship._part_sizes import MIB
 from stocktake.ship._records import Outcome
 from stocktake.ship._recover import recover_uploads
+from stocktake.store import MIB
 from stocktake.testing import FaultStore, MemoryStore, Planned, _uploads
 
 CSV = b"id,code\n1,007\n2,008\n"

@@ -20,7 +20,6 @@ from stocktake.errors import (
     StoreUnavailableError,
     ThrottledError,
 )
-from stocktake.ship._part_sizes import MIB, OBJECT_BYTES_MAX, part_size_bytes, parts_at_once
 from stocktake.ship._records import (
     Outcome,
     UploadCompleting,
@@ -28,7 +27,16 @@ from stocktake.ship._records import (
     UploadIntended,
     UploadOpened,
 )
-from stocktake.store import S3_UPLOADS, PutOptions, crc64nvme, encode_crc64nvme
+from stocktake.store import (
+    MIB,
+    OBJECT_BYTES_MAX,
+    S3_UPLOADS,
+    PutOptions,
+    crc64nvme,
+    encode_crc64nvme,
+    part_size_bytes,
+    parts_at_once,
+)
 from stocktake.testing import FaultStore, MemoryStore, Planned, _uploads
 
 BODY = random.Random(3).randbytes(3 * MIB + 17)

@@ -8,8 +8,8 @@ from stocktake.errors import (
     UnexpectedAnswerError,
     UnsupportedOperationError,
 )
-from stocktake.ship._patience import Calling
-from stocktake.store import Store
+from stocktake.store._calling import Calling
+from stocktake.store._port import Store
 
 _ABORTS_MAX = 5
 

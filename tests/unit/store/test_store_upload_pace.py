@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stocktake.ship._upload_pace import UploadPace
+from stocktake.store import UploadPace
 
 
 def after(*answers_s: float) -> UploadPace:
