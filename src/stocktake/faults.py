@@ -81,6 +81,10 @@ POINTS = (
     "ship.recovering",
     "ship.upload-aborted",
     "ship.upload-settled",
+    "restore.part-opened",
+    "restore.part-written",
+    "restore.renaming",
+    "restore.renamed",
 )
 """Every point there is; a test reaches each."""
 
