@@ -50,6 +50,8 @@ POINTS = (
     "ingest.committed",
     "file.written",
     "file.renamed",
+    "dataset.committing",
+    "dataset.committed",
     "ledger.committing",
     "ledger.committed",
     "manifest.segment-written",

@@ -30,7 +30,10 @@ class DatasetSpec:
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """A dataset as it stands. The totals are those of its entries at `version`."""
+    """A dataset as it stands. The totals are those of its entries at `version`.
+
+    `base_url` is where its bucket answers HTTP, ending in `/`; None if nobody said: AWS.
+    """
 
     id: str
     title: str
@@ -41,6 +44,7 @@ class DatasetInfo:
     version: int
     total_files: int
     total_size_bytes: int
+    base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +161,14 @@ class RunInfo:
     place: str | None
     version: int | None
     result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NotedUpload:
+    """A multipart upload under way. `upload_id` is None from the intent until the store gave it."""
+
+    s3_key: str
+    token: str
+    upload_id: str | None
+    run_id: str
+    recorded_at: datetime
