@@ -58,6 +58,9 @@ class Entry:
 class _Any:
     """Stands for: whatever the manifest says of this key now."""
 
+    def __repr__(self) -> str:
+        return "ANY"
+
 
 ANY = _Any()
 
