@@ -25,18 +25,7 @@ from stocktake.manifests._dataset_values import (
     RunKind,
     VersionInfo,
 )
-from stocktake.manifests._etag_check import (
-    EtagOutcome,
-    EtagVerdict,
-    check_etag,
-    md5_of_etag,
-)
-from stocktake.manifests._local_digests import (
-    DigestCache,
-    FileDigests,
-    FileHasher,
-    digest_file,
-)
+from stocktake.manifests._etag_check import EtagOutcome, EtagVerdict, check_etag, md5_of_etag
 from stocktake.manifests._local_files import (
     LocalFile,
     Skipped,
@@ -45,12 +34,8 @@ from stocktake.manifests._local_files import (
     recheck_local,
     walk_folder,
 )
-from stocktake.manifests._local_names import (
-    local_key,
-)
-from stocktake.manifests._part_sizes import (
-    part_size_guesses,
-)
+from stocktake.manifests._local_names import local_key
+from stocktake.manifests._part_sizes import part_size_guesses
 from stocktake.manifests._record import UploadRecord
 from stocktake.manifests._record_json import record_from_json, record_to_json
 from stocktake.manifests._segment import Segment
@@ -64,6 +49,7 @@ if TYPE_CHECKING:
         list_datasets,
         open_dataset,
     )
+    from stocktake.manifests._local_digests import DigestCache, FileDigests, FileHasher, digest_file
 
 __all__ = [
     "ANY",
@@ -91,8 +77,6 @@ __all__ = [
     "Skipped",
     "UploadRecord",
     "VersionInfo",
-    "_dataset",
-    "_dataset_values",
     "check_etag",
     "create_dataset",
     "digest_file",
@@ -109,3 +93,29 @@ __all__ = [
     "record_to_json",
     "walk_folder",
 ]
+
+_LATER = {
+    "_dataset": (
+        "Dataset",
+        "create_dataset",
+        "forget_dataset",
+        "list_datasets",
+        "open_dataset",
+    ),
+    "_local_digests": (
+        "DigestCache",
+        "FileDigests",
+        "FileHasher",
+        "digest_file",
+    ),
+}
+"""Modules that load the database, with their public names: loaded when somebody asks for one, since
+shippers never do and have many processes."""
+
+_HOMES = {name: module for module, names in _LATER.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
