@@ -91,7 +91,7 @@ class TargetFolder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._error(path, error) from error
+            raise self.error_of(path, error) from error
 
     def open_file(self, path: bytes) -> BinaryIO:
         """A regular file, for reading; links and pipes are a `RestoreTargetError`."""
@@ -101,7 +101,7 @@ class TargetFolder:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 number = os.open(name, flags, dir_fd=at)
         except OSError as error:
-            raise self._error(path, error) from error
+            raise self.error_of(path, error) from error
         if not stat.S_ISREG(os.fstat(number).st_mode):
             os.close(number)
             raise path_error(path, PathProblem.NO_FILE, "what is there is no file")
@@ -125,7 +125,7 @@ class TargetFolder:
                 if part.is_placed:
                     self._later_synced(b"/".join(folders))
         except OSError as error:
-            raise self._error(path, error) from error
+            raise self.error_of(path, error) from error
 
     def make_folder(self, path: bytes) -> None:
         """Make a folder, and those above it."""
@@ -133,7 +133,7 @@ class TargetFolder:
             with self._opened(path, names_of(path), make=True):
                 pass
         except OSError as error:
-            raise self._error(path, error) from error
+            raise self.error_of(path, error) from error
 
     def remove_file(self, path: bytes) -> bool:
         """Remove a file, or a link itself; whether there was one. Folders are never removed."""
@@ -144,7 +144,7 @@ class TargetFolder:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise self._error(path, error) from error
+            raise self.error_of(path, error) from error
         self._later_synced(b"/".join(folders))
         return True
 
@@ -224,7 +224,8 @@ class TargetFolder:
             if not stat.S_ISREG(mode):
                 raise taken_error(path, mode)
 
-    def _error(self, path: bytes, error: OSError) -> DiskFullError | RestoreTargetError:
+    def error_of(self, path: bytes, error: OSError) -> DiskFullError | RestoreTargetError:
+        """What an error of the system means for the file at this path."""
         if no_space(error):
             return DiskFullError(
                 f"no space left below `{self.root}`: {error.strerror}", path=self.root
