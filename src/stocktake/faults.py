@@ -52,6 +52,7 @@ POINTS = (
     "file.renamed",
     "dataset.committing",
     "dataset.committed",
+    "dataset.file-written",
     "ledger.committing",
     "ledger.committed",
     "manifest.segment-written",

@@ -49,7 +49,11 @@ if TYPE_CHECKING:
         list_datasets,
         open_dataset,
     )
+    from stocktake.manifests._dataset_address import base_url_of, object_url, set_base_url
     from stocktake.manifests._local_digests import DigestCache, FileDigests, FileHasher, digest_file
+    from stocktake.manifests._render import manifest_etag, render_manifest
+    from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
+    from stocktake.manifests._stats import DatasetStats, Extreme, Share
 
 __all__ = [
     "ANY",
@@ -57,12 +61,14 @@ __all__ = [
     "Dataset",
     "DatasetInfo",
     "DatasetSpec",
+    "DatasetStats",
     "DeleteEntry",
     "DigestCache",
     "Edit",
     "Entry",
     "EtagOutcome",
     "EtagVerdict",
+    "Extreme",
     "FileDigests",
     "FileHasher",
     "LocalFile",
@@ -73,25 +79,33 @@ __all__ = [
     "RunKind",
     "Segment",
     "SegmentLog",
+    "Share",
     "SkipReason",
     "Skipped",
     "UploadRecord",
     "VersionInfo",
+    "base_url_of",
     "check_etag",
     "create_dataset",
     "digest_file",
     "forget_dataset",
     "list_datasets",
     "local_key",
+    "manifest_etag",
+    "manifest_file_name",
     "manifest_prefix",
     "md5_of_etag",
+    "object_url",
     "open_dataset",
     "open_local",
     "part_size_guesses",
     "recheck_local",
     "record_from_json",
     "record_to_json",
+    "render_manifest",
+    "set_base_url",
     "walk_folder",
+    "write_manifest_file",
 ]
 
 _LATER = {
@@ -102,11 +116,29 @@ _LATER = {
         "list_datasets",
         "open_dataset",
     ),
+    "_dataset_address": (
+        "base_url_of",
+        "object_url",
+        "set_base_url",
+    ),
     "_local_digests": (
         "DigestCache",
         "FileDigests",
         "FileHasher",
         "digest_file",
+    ),
+    "_render": (
+        "manifest_etag",
+        "render_manifest",
+    ),
+    "_render_file": (
+        "manifest_file_name",
+        "write_manifest_file",
+    ),
+    "_stats": (
+        "DatasetStats",
+        "Extreme",
+        "Share",
     ),
 }
 """Modules that load the database, with their public names: loaded when somebody asks for one, since

@@ -35,6 +35,7 @@ from stocktake.manifests._dataset_values import (
     RunKind,
     VersionInfo,
 )
+from stocktake.manifests._stats import DatasetStats, dataset_stats
 from stocktake.model import display_key
 from stocktake.state import State, dataset_versions, datasets
 
@@ -150,6 +151,14 @@ class Dataset:
             DatasetNotFoundError: No such version, or the dataset was forgotten.
         """
         return read.read_changes(self.state, self.id, self._version(old), self._version(new))
+
+    def stats(self, *, version: int | None = None) -> DatasetStats:
+        """Figures of a version: kinds of files, how they were proven, the largest, the oldest.
+
+        Raises:
+            DatasetNotFoundError: No such version, or the dataset was forgotten.
+        """
+        return dataset_stats(self.state, self.id, self._version(version))
 
     def deletions(self, *, limit: int) -> list[tuple[Entry, VersionInfo]]:
         """Entries that were deleted, each with the version that did it; newest first."""
