@@ -35,6 +35,7 @@ _TRY = "Try it"
 COMMANDS: tuple[Entry, ...] = (
     Entry("inventory", "_inventory", "Find, import, verify and write reports", _TAKE, group=True),
     Entry("scan", "_scan", "List a bucket and keep it as a snapshot", _TAKE),
+    Entry("setup", "_setup", "Check and make what an inventory needs", _TAKE, group=True),
     Entry("ls", "_browse", "Show what a folder holds", _LOOK),
     Entry("tree", "_browse", "Draw the folders with objects and bytes", _LOOK),
     Entry("du", "_browse", "Sum up objects and bytes below a prefix", _LOOK),

@@ -23,6 +23,8 @@ from stocktake.telemetry import Meter
 KEYS_PER_LIST = 1000
 _TEXT_WIDTH = 68
 _FREE = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
+_WITHOUT_RIVAL = frozenset({"scan", "sample", "run", "check", "create"})
+"""Jobs that list themselves, or that no listing could replace."""
 _LIKE_LIST = ("List",)
 _LIKE_PUT = ("Put", "Copy", "Post", "Create", "Complete", "UploadPart")
 
@@ -204,7 +206,7 @@ def show_receipt(out: Output, receipt: dict[str, Any]) -> None:
             f"+ delivery of the report {dollars_text(cost['report_delivery_usd'])}"
         )
     ratio = cost["list_to_this_ratio"]
-    if receipt["job"] not in ("scan", "sample", "run"):  # which list themselves
+    if receipt["job"] not in _WITHOUT_RIVAL:
         out.note(
             f"  by LIST   about {dollars_text(cost['by_list_usd'])} "
             f"({count_text(cost['by_list_calls'])} calls{f'; {ratio:.1f}x this' if ratio else ''})"

@@ -5,4 +5,26 @@ costs from a dated price file.
 Never: a policy statement of somebody else touched, a setting guessed, a price without its date.
 """
 
-__all__ = ()
+from stocktake.setup._check import CheckRequest, SetupReport, check_setup
+from stocktake.setup._checks import Check, CheckState, Fix
+from stocktake.setup._configuration import (
+    DEFAULT_FIELDS,
+    FIELDS,
+    FORMATS,
+    Configuration,
+    list_configurations,
+)
+
+__all__ = [
+    "DEFAULT_FIELDS",
+    "FIELDS",
+    "FORMATS",
+    "Check",
+    "CheckRequest",
+    "CheckState",
+    "Configuration",
+    "Fix",
+    "SetupReport",
+    "check_setup",
+    "list_configurations",
+]

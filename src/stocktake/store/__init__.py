@@ -78,6 +78,7 @@ __all__ = [
     "SHA256_NAME",
     "TABLE_PARTS_AT_ONCE",
     "TOKEN_NAME",
+    "Account",
     "ArrowPages",
     "Buffer",
     "ByteBudget",

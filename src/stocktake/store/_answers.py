@@ -101,6 +101,7 @@ _PERMISSIONS = {
     "PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
     "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
     "PutBucketNotificationConfiguration": "s3:PutBucketNotification",
+    "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
 }
 """IAM action by operation, where its name is not simply `s3:` + the operation."""
 
@@ -117,7 +118,13 @@ _DENIED = _Meaning(AccessDeniedError, "access denied")
 _NO_KEY = _Meaning(ObjectNotFoundError, "there is no such object")
 _NO_BUCKET = _Meaning(BucketNotFoundError, "there is no such bucket")
 _NO_SETTING = _Meaning(ObjectNotFoundError, "there is none")
-_NONE_OF_IT = ("NoSuch", "ServerSideEncryptionConfigurationNotFound", "ReplicationConfiguration")
+_NONE_OF_IT = (
+    "NoSuch",
+    "ServerSideEncryptionConfigurationNotFound",
+    "ReplicationConfiguration",
+    "ObjectLockConfigurationNotFound",
+    "OwnershipControlsNotFound",
+)
 _CONDITION = _Meaning(PreconditionFailedError, "the object is not in the state that was asked for")
 _SLOW = _Meaning(ThrottledError, "the store asks to slow down", retryable=True)
 _DOWN = _Meaning(StoreUnavailableError, "the store has an internal error", retryable=True)

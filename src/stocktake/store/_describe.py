@@ -22,6 +22,9 @@ _ROOTS: Mapping[str, str] = {
     "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
     "GetBucketNotificationConfiguration": "NotificationConfiguration",
     "GetBucketTagging": "Tagging",
+    "GetBucketOwnershipControls": "OwnershipControls",
+    "GetObjectLockConfiguration": "ObjectLockConfiguration",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
     "ListMultipartUploads": "ListMultipartUploadsResult",
     "ListParts": "ListPartsResult",
 }
@@ -37,6 +40,8 @@ def read_description(answer: dict[str, Any], call: Call) -> dict[str, Any]:
     """
     root = answer.pop("RootElement", None)
     metadata = answer.pop("ResponseMetadata", {})
+    if call.operation == "GetBucketPolicy" and root is not None:
+        raise _foreign(root, call)  # it is JSON
     expected = _ROOTS.get(call.operation)
     if expected is not None and root not in {expected, f"{call.operation}Response"}:
         raise _foreign(root, call)
