@@ -101,6 +101,8 @@ class Dataset:
                 "total_files": before.total_files + tally.files,
                 "total_size_bytes": before.total_size_bytes + tally.size_bytes,
             }
+            if totals["total_size_bytes"] >= 2**63:
+                raise UsageError(f"dataset `{self.id}` cannot have that many bytes")
             if version > before.version:
                 counts = {name: getattr(tally, name) for name in ("added", "replaced", "deleted")}
                 what = {"reason": reason.value, "run_id": run_id, **counts, **totals}

@@ -19,6 +19,7 @@ from stocktake.state import dataset_entries
 
 KEY_BYTES_MAX = 1024
 _INT_MAX = 2**63 - 1
+_SIZE_BYTES_MAX = 1 << 50  # 20 times the largest object there can be
 
 _TEXTS = ("etag", "version_id", "md5", "sha256", "crc64nvme", "token", "verified_by", "source")
 _REQUIRED_TEXTS = frozenset({"token", "verified_by", "source"})
@@ -93,7 +94,7 @@ def row_of(record: UploadRecord) -> dict[str, Any]:
         row[name] = value = getattr(record, name)
         if value is not None and not abs(value) <= _INT_MAX:
             raise UsageError(f"{name} of `{display_key(record.s3_key)}` is out of range: {value}")
-    if record.size_bytes < 0:
+    if not 0 <= record.size_bytes <= _SIZE_BYTES_MAX:
         raise UsageError(f"`{display_key(record.s3_key)}` cannot have {record.size_bytes} bytes")
     row["uploaded_at"] = format_utc(record.uploaded_at)
     rest |= _rest_of(record)

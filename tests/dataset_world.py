@@ -1,0 +1,54 @@
+"""Records and datasets for tests of manifests."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from stocktake.clock import Clock
+from stocktake.manifests import Dataset, DatasetSpec, UploadRecord, create_dataset
+from stocktake.state import State, open_state
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+BUCKET = "photos"
+PREFIX = "styles/16/"
+_numbers = itertools.count(1)
+
+
+def record(name: str, number: int = 0, *, prefix: str = PREFIX, **other: Any) -> UploadRecord:
+    """An upload of `name`; another number is other content."""
+    sha256 = f"{number:064x}"
+    plain = UploadRecord(
+        s3_key=prefix + name,
+        size_bytes=1000 + number,
+        etag=f"{number:032x}",
+        version_id=None,
+        md5=f"{number:032x}",
+        sha256=sha256,
+        crc64nvme="AAAAAAAAAAA=",
+        part_size_bytes=None,
+        token=f"t{number}",
+        uploaded_at=NOW + timedelta(seconds=number),
+        verified_by="checksum",
+        source=name,
+        source_raw=None,
+        source_sha256=sha256,
+        source_size_bytes=1000 + number,
+        source_mtime_ns=1_790_000_000_123_456_789 + number,
+    )
+    return replace(plain, **other)
+
+
+def new_dataset(state: State, *, prefix: str | None = None) -> Dataset:
+    """A dataset of its own, in a database that others may share."""
+    number = next(_numbers)
+    where = f"styles/{number}/" if prefix is None else prefix
+    return create_dataset(state, DatasetSpec(f"d{number}", f"Dataset {number}", BUCKET, where))
+
+
+def sqlite_state(folder: Path, clock: Clock) -> State:
+    """A new database."""
+    return open_state(f"sqlite:///{folder}/state.db", clock=clock)
