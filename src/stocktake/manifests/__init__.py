@@ -30,6 +30,7 @@ from stocktake.manifests._local_files import (
     LocalFile,
     Skipped,
     SkipReason,
+    find_local,
     open_local,
     recheck_local,
     walk_folder,
@@ -42,6 +43,8 @@ from stocktake.manifests._segment import Segment
 from stocktake.manifests._segment_log import SegmentLog, manifest_prefix
 
 if TYPE_CHECKING:
+    from stocktake.manifests._copy import CopyOptions, CopyResult, pull_copy, push_copy
+    from stocktake.manifests._copy_object import copy_place
     from stocktake.manifests._dataset import (
         Dataset,
         create_dataset,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
         open_dataset,
     )
     from stocktake.manifests._dataset_address import base_url_of, object_url, set_base_url
+    from stocktake.manifests._foreign import ParsedManifest, parse_manifest
     from stocktake.manifests._local_digests import DigestCache, FileDigests, FileHasher, digest_file
     from stocktake.manifests._render import manifest_etag, render_manifest
     from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
@@ -58,6 +62,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ANY",
     "Commit",
+    "CopyOptions",
+    "CopyResult",
     "Dataset",
     "DatasetInfo",
     "DatasetSpec",
@@ -73,6 +79,7 @@ __all__ = [
     "FileHasher",
     "LocalFile",
     "NotedUpload",
+    "ParsedManifest",
     "PutEntry",
     "Reason",
     "RunInfo",
@@ -86,8 +93,10 @@ __all__ = [
     "VersionInfo",
     "base_url_of",
     "check_etag",
+    "copy_place",
     "create_dataset",
     "digest_file",
+    "find_local",
     "forget_dataset",
     "list_datasets",
     "local_key",
@@ -98,7 +107,10 @@ __all__ = [
     "object_url",
     "open_dataset",
     "open_local",
+    "parse_manifest",
     "part_size_guesses",
+    "pull_copy",
+    "push_copy",
     "recheck_local",
     "record_from_json",
     "record_to_json",
@@ -109,6 +121,13 @@ __all__ = [
 ]
 
 _LATER = {
+    "_copy": (
+        "CopyOptions",
+        "CopyResult",
+        "pull_copy",
+        "push_copy",
+    ),
+    "_copy_object": ("copy_place",),
     "_dataset": (
         "Dataset",
         "create_dataset",
@@ -120,6 +139,10 @@ _LATER = {
         "base_url_of",
         "object_url",
         "set_base_url",
+    ),
+    "_foreign": (
+        "ParsedManifest",
+        "parse_manifest",
     ),
     "_local_digests": (
         "DigestCache",

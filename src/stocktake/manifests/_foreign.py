@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, islice
-from typing import Any, BinaryIO
+from typing import Any
 
 from stocktake.errors import ManifestFormatError
+from stocktake.manifests._dataset_registry import OWN_FOLDER
 from stocktake.manifests._dataset_values import DatasetSpec
 from stocktake.manifests._foreign_entries import HeadTimes, Remarks, entry_key, entry_record
-from stocktake.manifests._foreign_json import ManifestReader
+from stocktake.manifests._foreign_json import ManifestReader, Readable
 from stocktake.manifests._foreign_values import (
     as_text,
     as_time,
@@ -21,14 +22,15 @@ from stocktake.manifests._foreign_values import (
     epoch,
 )
 from stocktake.manifests._record import UploadRecord
+from stocktake.manifests._render import FORMAT, FORMAT_VERSION
 
 BYTES_MAX = 2 << 30
 RECORDS_MAX = 5_000_000
-OWN_FOLDER = ".stocktake/"
 _HEAD = frozenset(
     (
         *("style_id", "dataset_id", "id", "title", "s3_bucket", "s3_prefix", "created_at"),
-        *("last_synced", "total_files", "total_size_bytes", "version"),
+        *("last_synced", "total_files", "total_size_bytes", "version", "style_title"),
+        *("format", "format_version", "history"),
     )
 )
 _REPORT = frozenset(("sourceBucket", "destinationBucket", "fileSchema"))
@@ -60,7 +62,7 @@ class ParsedManifest:
 
 
 def parse_manifest(
-    pieces: BinaryIO | bytes,
+    pieces: Readable | bytes,
     *,
     bytes_max: int = BYTES_MAX,
     dataset_id: str | None = None,
@@ -73,7 +75,7 @@ def parse_manifest(
     Raises:
         ManifestFormatError: It is no manifest, is cut off or too large, or does not say of what.
     """
-    source = io.BytesIO(pieces) if isinstance(pieces, bytes) else pieces
+    source: Readable = io.BytesIO(pieces) if isinstance(pieces, bytes) else pieces
     reader = ManifestReader(source, bytes_max=bytes_max)
     remarks = Remarks()
     kept: dict[str, UploadRecord] = {}
@@ -169,12 +171,21 @@ def _spec(said: Mapping[str, Any], kept: Mapping[str, UploadRecord]) -> DatasetS
         raise ManifestFormatError(
             "the manifest does not say which dataset it is about", hint="name it with --dataset"
         )
+    if (
+        as_text(said.get("format")) == FORMAT
+        and (as_whole(said.get("format_version")) or 0) > FORMAT_VERSION
+    ):
+        raise ManifestFormatError(
+            f"the manifest has format version {said['format_version']}, "
+            f"this stocktake knows {FORMAT_VERSION}",
+            hint="upgrade: pip install --upgrade stocktake",
+        )
     if bucket is None:
         raise ManifestFormatError(
             "the manifest does not say in which bucket its files are",
             hint="name it with --bucket",
         )
-    title = as_text(said.get("title")) or dataset_id
+    title = as_text(said.get("title")) or as_text(said.get("style_title")) or dataset_id
     return DatasetSpec(dataset_id, title, bucket, _prefix(said.get("s3_prefix"), kept))
 
 

@@ -120,9 +120,13 @@ def entry_record(
         source_mtime_ns=as_whole(entry.get("source_mtime_ns")),
         columns=_columns(entry),
         extra=extra,
-        **{name: as_text(entry.get(name)) for name in _TEXTS},
+        **_texts(entry),
         **_numbers(entry),
     )
+
+
+def _texts(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: as_text(entry.get(name)) for name in _TEXTS}
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,8 +165,8 @@ def _keep_theirs(entry: Mapping[str, Any], key: str, extra: dict[str, Any]) -> N
     path, name = entry.get("local_path"), entry.get("filename")
     if path not in (None, key):
         extra["local_path"] = path
-    if name not in (None, key.rpartition("/")[2]):
-        extra["filename"] = name
+    if not isinstance(name, str) or not f"/{key}".endswith(f"/{name}"):
+        extra.update({"filename": name} if name is not None else {})
     changed = as_time(entry.get("last_modified"))
     if changed is not None and changed != as_time(entry.get("uploaded_at")):
         extra["last_modified"] = entry["last_modified"]

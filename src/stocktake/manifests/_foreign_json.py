@@ -9,7 +9,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from stocktake.errors import ManifestFormatError
 
@@ -18,6 +18,13 @@ VALUE_CHARS_MAX = 4 << 20
 
 _READ_BYTES = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
+
+
+class Readable(Protocol):
+    """A stream of bytes: an open file, or an object's body."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to that many bytes; none at the end."""
 
 
 def _not_json(text: str) -> None:
@@ -38,7 +45,7 @@ class ManifestReader:
     Memory: one megabyte, or the longest value.
     """
 
-    def __init__(self, source: BinaryIO, *, bytes_max: int) -> None:
+    def __init__(self, source: Readable, *, bytes_max: int) -> None:
         self._source = source
         self._left = bytes_max
         self._bytes_max = bytes_max

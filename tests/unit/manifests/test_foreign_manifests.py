@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stocktake.errors import ManifestFormatError
-from stocktake.manifests._foreign import ParsedManifest, parse_manifest
+from stocktake.manifests import ParsedManifest, parse_manifest
 
 MD5 = "0123456789abcdef" * 2
 FILE: Mapping[str, Any] = {
