@@ -17,7 +17,12 @@ from stocktake.errors import (
     SourceUnreadableError,
     SourceVanishedError,
 )
-from stocktake.manifests._local_names import Exclusions, local_key, local_name_key
+from stocktake.manifests._local_names import (
+    Exclusions,
+    local_key,
+    local_name_key,
+    unescaped_name,
+)
 
 OWN_FOLDER = ".stocktake"
 """Where stocktake's own objects and files are: never part of a dataset."""
@@ -102,6 +107,33 @@ def walk_folder(
     return walk.files()
 
 
+def find_local(root: Path, key: str) -> LocalFile | None:
+    """The file that a walk would give this key, as it is now; None if there is none.
+
+    Raises:
+        LocalFolderError: The folder itself is not there, or cannot be read.
+    """
+    at = _open_top(root)
+    path = b""
+    try:
+        *folders, last = key.encode().split(b"/")
+        for folder in folders:
+            name = _name_there(at, folder, stat.S_ISDIR)
+            if name is None:
+                return None
+            deeper = os.open(name, _FOLDER, dir_fd=at)
+            os.close(at)
+            at, path = deeper, path + name + b"/"
+        name = _name_there(at, last, stat.S_ISREG)
+        if name is None:
+            return None
+        return _local_file(path + name, os.stat(name, dir_fd=at, follow_symlinks=False))
+    except OSError:
+        return None  # gone or replaced this moment, or no name that a file can have
+    finally:
+        os.close(at)
+
+
 def open_local(root: Path, file: LocalFile) -> BinaryIO:
     """Open a file of the folder for reading, never through a link and never waiting.
 
@@ -174,6 +206,21 @@ def _open_below(root: Path, path: bytes) -> int:
         return os.open(name, _FILE, dir_fd=at)
     finally:
         os.close(at)
+
+
+def _name_there(at: int, wanted: bytes, kind: Callable[[int], bool]) -> bytes | None:
+    """The name in a folder that has this name in a key: itself, or what is escaped to it."""
+    if wanted in (b"", b".", b"..") or b"\0" in wanted:
+        return None
+    for name in dict.fromkeys((wanted, unescaped_name(wanted))):
+        if local_name_key(name) != wanted:
+            continue
+        try:
+            if kind(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                return name
+        except OSError:
+            continue
+    return None
 
 
 def _open_error(

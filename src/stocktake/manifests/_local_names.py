@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from stocktake.errors import InvalidSettingError
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\udc80-\udcff\ufffe\uffff]")
+_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
 _GLOB_MAX = 500
 _DEEP = "**"
 
@@ -36,6 +37,11 @@ def local_key(path: bytes) -> str:
 def local_name_key(name: bytes) -> bytes:
     """One name of a path as its key has it, in UTF-8."""
     return name if name.isascii() and name.isalnum() else local_key(name).encode()
+
+
+def unescaped_name(name: bytes) -> bytes:
+    """The name that was escaped to this one, if one was."""
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), name)
 
 
 def _escaped(name: str) -> str:

@@ -40,12 +40,19 @@ def head_of(answer: Mapping[str, Any], call: Call, *, size_bytes: int | None = N
         content_type=answer.get("ContentType"),
         metadata={k: v for k, v in answer.get("Metadata", {}).items() if k != WRITE_TOKEN},
         checksums=_checksums(answer),
+        encryption=_encryption(answer),
     )
 
 
 def _checksums(answer: Mapping[str, Any]) -> dict[str, str]:
     found = {name.lower(): answer.get(f"Checksum{name}") for name in _CHECKSUMS}
     return {name: value for name, value in found.items() if value}
+
+
+def _encryption(answer: Mapping[str, Any]) -> str:
+    if answer.get("SSECustomerAlgorithm"):
+        return "SSE-C"
+    return str(answer.get("ServerSideEncryption") or "NOT-SSE")
 
 
 def content_range(answer: Mapping[str, Any]) -> tuple[int, int, int] | None:

@@ -16,7 +16,11 @@ from stocktake.store._checksums import Buffer
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """What a store says about one object, without its bytes. `etag` is normalised (no quotes)."""
+    """What a store says about one object, without its bytes. `etag` is normalised (no quotes).
+
+    `encryption` is what HEAD and GET say (`AES256`, `aws:kms`, `SSE-C`), `NOT-SSE` if they say
+    none; None where nobody asked.
+    """
 
     bucket: str
     key: str
@@ -28,6 +32,7 @@ class ObjectHead:
     content_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
+    encryption: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
