@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stocktake.errors import (
@@ -33,6 +34,7 @@ class FetchRequest:
         path: Below the folder, its bytes.
         over: The file that it replaces, as `TargetFolder.status` said; None: nothing may be there.
         mtime_ns: The file's time of change.
+        read_back: Compare also what the disk gives back.
     """
 
     bucket: str
@@ -43,6 +45,7 @@ class FetchRequest:
     by_version: bool = False
     over: os.stat_result | None = None
     mtime_ns: int | None = None
+    read_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,12 @@ class Fetched:
 
 
 def fetch_file(
-    store: Store, request: FetchRequest, folder: TargetFolder, *, hasher: FileHasher | None = None
+    store: Store,
+    request: FetchRequest,
+    folder: TargetFolder,
+    *,
+    hasher: FileHasher | None = None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Fetched:
     """Download one object to its place. Memory: a piece. After any error the place is as it was.
 
@@ -64,6 +72,7 @@ def fetch_file(
         request: Which object, and where to.
         folder: Nothing is made outside of it.
         hasher: Gets every byte too: for who needs all digests of what was not known before.
+        advance: Is told of every piece; what it raises ends the download.
 
     Raises:
         ObjectNotFoundError: The object, or the version with these bytes, is gone.
@@ -82,8 +91,13 @@ def fetch_file(
                 if hasher is not None:
                     hasher.update(piece)
                 part.write(piece)
-            if check.verdict.same is False:
-                raise mismatch_error(request, check.verdict)
+                advance(len(piece))
+            _require(request, check)
+            if request.read_back:
+                again = ByteCheck(request.expected)
+                for piece in part.pieces(PIECE_BYTES):
+                    again.update(piece)
+                _require(request, again)
             part.place(over=request.over, mtime_ns=request.mtime_ns)
         return Fetched(body.head, check.size_bytes, check.verdict)
 
@@ -102,6 +116,11 @@ def open_object(store: Store, request: FetchRequest) -> ObjectBody:
             if version is None:
                 raise
     return store.get(bucket, key, version_id=version)
+
+
+def _require(request: FetchRequest, check: ByteCheck) -> None:
+    if check.verdict.same is False:
+        raise mismatch_error(request, check.verdict)
 
 
 def _compare_size(request: FetchRequest, head: ObjectHead) -> None:

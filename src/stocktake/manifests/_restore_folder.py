@@ -15,6 +15,7 @@ import re
 import secrets
 import stat
 import threading
+import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,6 +82,23 @@ class TargetFolder:
             self.sync()
         finally:
             os.close(self._at)
+
+    def folds_names(self) -> bool:
+        """Whether the file system takes two spellings of a name for one; tried with a file."""
+        probe = "é-probe"
+        name = self._part_name(probe.encode())
+        others = [
+            name.replace(probe.encode(), probe.upper().encode()),
+            name.replace(probe.encode(), unicodedata.normalize("NFD", probe).encode()),
+        ]
+        try:
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._at))
+        except OSError:
+            return False  # then nothing else will be made either
+        try:
+            return any(_exists(other, self._at) for other in others)
+        finally:
+            os.unlink(name, dir_fd=self._at)
 
     def status(self, path: bytes) -> os.stat_result | None:
         """What is at a path, links not followed; None if nothing is, or a folder is missing."""
@@ -272,3 +290,11 @@ def _remove_abandoned(at: int, name: bytes) -> int:
     finally:
         os.close(number)
     return 1
+
+
+def _exists(name: bytes, at: int) -> bool:
+    try:
+        os.stat(name, dir_fd=at, follow_symlinks=False)
+    except OSError:
+        return False
+    return True

@@ -50,6 +50,15 @@ class PartFile:
         while rest:
             rest = rest[os.write(self._number, rest) :]
 
+    def pieces(self, piece_bytes: int) -> Iterator[bytes]:
+        """What the disk has of it so far, not what the system still remembers."""
+        os.fsync(self._number)
+        os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
+        at = 0
+        while piece := os.pread(self._number, piece_bytes, at):
+            at += len(piece)
+            yield piece
+
     def place(self, *, over: os.stat_result | None = None, mtime_ns: int | None = None) -> None:
         """Give it its name, once its bytes are on the disk.
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_bytes_that_rotted_get_no_name(world: RestoreWorld, known: str) -> None:
     """The ETag is what it was; only the bytes tell."""
     record = world.upload("a", DATA)
     world.rot("a", blob=BytesBlob(b"x" + DATA[1:]))
-    kept = {name: None for name in ("sha256", "md5", "crc64nvme") if name != known}
+    kept: dict[str, Any] = {name: None for name in ("sha256", "md5", "crc64nvme") if name != known}
     with pytest.raises(RestoreMismatchError, match=known):
         _fetch(world, Expected.of(replace(record, **kept)))
     assert world.tree() == {}
