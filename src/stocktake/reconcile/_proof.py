@@ -13,7 +13,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from stocktake.errors import StoreError
+from stocktake.errors import AccessDeniedError, StoreError
 from stocktake.manifests import md5_of_etag
 from stocktake.model import is_md5_etag
 from stocktake.reconcile._side import Pair, Proof, Same
@@ -55,10 +55,13 @@ class Heads:
             return ""
         with self._lock:
             if self.asked >= self._heads_max:
-                return f"more than {self._heads_max:,} objects would have to be asked about"
+                return f"{self._heads_max:,} objects were asked about, and no more are"
             self.asked += 1
         try:
             head = self._look(pair.key)
+        except AccessDeniedError as error:
+            self._heads_max = self.asked  # the next ones would say the same
+            return f"HEAD says nothing: {error.code}"
         except StoreError as error:
             return f"HEAD says nothing: {error.code}"
         if head.size_bytes != pair.size_bytes or (pair.etag and head.etag != pair.etag):
