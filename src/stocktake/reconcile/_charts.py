@@ -1,7 +1,8 @@
-"""Charts as inline SVG: bars and columns, each with a title, a description and a text per value.
+"""Charts as inline SVG: bars, each with its label and its value as text above it.
 
-No script, no style of its own but classes of the page, no size in pixels: they scale with the text
-column, print, and read aloud. Every figure in them also stands in a table on the page.
+No script, and no style but classes of the page. Positions are in percent of the width, so that bars
+scale and text does not: the same chart is read on a telephone, on paper and aloud. Every figure in
+one also stands in a table on the page.
 """
 
 from __future__ import annotations
@@ -12,19 +13,16 @@ from html import escape
 
 from stocktake.reconcile._shown import visible
 
-_WIDTH = 720
-_ROW_HEIGHT = 26
-_BAR_HEIGHT = 16
-_LABEL_WIDTH = 210
-_VALUE_WIDTH = 130
-_LABEL_CHARS = 30
-_COLUMNS_HEIGHT = 200
-_COLUMN_FOOT = 34
-_COLUMN_HEAD = 22
+_ROW_PX = 42
+_TEXT_PX = 15
+_BAR_TOP_PX = 22
+_BAR_PX = 12
+_LABEL_CHARS = 32
+_SEEN_PERCENT = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One value of a chart.
 
     Attributes:
@@ -44,8 +42,10 @@ class Bar:
     high: float | None = None
 
 
-def bar_chart(identity: str, title: str, bars: Sequence[Bar], *, most: float | None = None) -> str:
-    """Horizontal bars, one below the other.
+def bar_chart(
+    identity: str, title: str, bars: Sequence[ChartBar], *, most: float | None = None
+) -> str:
+    """Horizontal bars, one below the other, as an `svg` element.
 
     Args:
         identity: Id that is unique on the page.
@@ -54,80 +54,44 @@ def bar_chart(identity: str, title: str, bars: Sequence[Bar], *, most: float | N
         most: Value of a full bar; the largest one if not given.
     """
     scale = most or max((max(bar.value, bar.high or 0) for bar in bars), default=0) or 1
-    room = _WIDTH - _LABEL_WIDTH - _VALUE_WIDTH
-    height = _ROW_HEIGHT * max(1, len(bars))
-    pieces = [_opening(identity, title, bars, height)]
-    for index, bar in enumerate(bars):
-        pieces.append(_row(bar, index * _ROW_HEIGHT, scale, room))
-    pieces.append("</svg>")
-    return "".join(pieces)
-
-
-def _row(bar: Bar, top: float, scale: float, room: float) -> str:
-    length = _length(bar.value, scale, room)
-    middle = top + _ROW_HEIGHT / 2
-    y = top + (_ROW_HEIGHT - _BAR_HEIGHT) / 2
-    label = _text(visible(bar.label, _LABEL_CHARS))
-    whisker = ""
-    if bar.low is not None and bar.high is not None:
-        left, right = (_LABEL_WIDTH + _length(v, scale, room) for v in (bar.low, bar.high))
-        whisker = (
-            f'<path class="whisker" d="M{left:.1f} {middle - 5:.1f}v10M{left:.1f} {middle:.1f}'
-            f'H{right:.1f}M{right:.1f} {middle - 5:.1f}v10"/>'
-        )
-    return (
-        f"<g><title>{_text(visible(bar.label))}: {_text(bar.text)}</title>"
-        f'<text class="label" x="{_LABEL_WIDTH - 8}" y="{middle:.1f}" text-anchor="end" '
-        f'dominant-baseline="central">{label}</text>'
-        f'<rect class="track" x="{_LABEL_WIDTH}" y="{y:.1f}" width="{room:.1f}" '
-        f'height="{_BAR_HEIGHT}" rx="2"/>'
-        f'<rect class="bar {bar.tone}" x="{_LABEL_WIDTH}" y="{y:.1f}" width="{length:.1f}" '
-        f'height="{_BAR_HEIGHT}" rx="2"/>{whisker}'
-        f'<text class="value" x="{_WIDTH - _VALUE_WIDTH + 8}" y="{middle:.1f}" '
-        f'dominant-baseline="central">{_text(bar.text)}</text></g>'
-    )
-
-
-def column_chart(identity: str, title: str, bars: Sequence[Bar]) -> str:
-    """Columns side by side, for classes in their order: sizes, ages."""
-    scale = max((bar.value for bar in bars), default=0) or 1
-    slot = _WIDTH / max(1, len(bars))
-    room = _COLUMNS_HEIGHT - _COLUMN_FOOT - _COLUMN_HEAD
-    floor = _COLUMNS_HEIGHT - _COLUMN_FOOT
-    pieces = [_opening(identity, title, bars, _COLUMNS_HEIGHT)]
-    for index, bar in enumerate(bars):
-        height = _length(bar.value, scale, room)
-        center = slot * (index + 0.5)
-        pieces.append(
-            f"<g><title>{_text(visible(bar.label))}: {_text(bar.text)}</title>"
-            f'<rect class="bar {bar.tone}" x="{center - slot * 0.36:.1f}" '
-            f'y="{floor - height:.1f}" width="{slot * 0.72:.1f}" height="{height:.1f}" rx="2"/>'
-            f'<text class="value" x="{center:.1f}" y="{floor - height - 8:.1f}" '
-            f'text-anchor="middle">{_text(bar.text)}</text>'
-            f'<text class="label" x="{center:.1f}" y="{floor + 20:.1f}" '
-            f'text-anchor="middle">{_text(visible(bar.label, 14))}</text></g>'
-        )
-    pieces.append(f'<path class="axis" d="M0 {floor:.1f}H{_WIDTH}"/></svg>')
-    return "".join(pieces)
-
-
-def _opening(identity: str, title: str, bars: Sequence[Bar], height: float) -> str:
     said = "; ".join(f"{visible(bar.label, 60)}: {bar.text}" for bar in bars) or "nothing"
-    name = _text(identity)
+    name = escape(identity)
+    rows = "".join(_row(bar, index * _ROW_PX, scale) for index, bar in enumerate(bars))
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {height:g}" role="img" '
+        f'<svg class="chart" width="100%" height="{_ROW_PX * max(1, len(bars))}" role="img" '
         f'aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{_text(title)}</title>'
-        f'<desc id="{name}-desc">{_text(said)}</desc>'
+        f'<title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-desc">{escape(said)}</desc>{rows}</svg>'
     )
 
 
-def _length(value: float, scale: float, room: float) -> float:
-    """Pixels of a value; what is there at all is seen, and nothing is longer than the room."""
-    if value <= 0:
-        return 0.0
-    return min(room, max(1.5, value / scale * room))
+def _row(bar: ChartBar, top: int, scale: float) -> str:
+    label, value = escape(visible(bar.label, _LABEL_CHARS)), escape(bar.text)
+    y = top + _BAR_TOP_PX
+    box = f'y="{y}" height="{_BAR_PX}" rx="2"'
+    return (
+        f"<g><title>{escape(visible(bar.label))}: {value}</title>"
+        f'<text class="label" x="0" y="{top + _TEXT_PX}">{label}</text>'
+        f'<text class="value" x="100%" y="{top + _TEXT_PX}" text-anchor="end">{value}</text>'
+        f'<rect class="track" x="0" width="100%" {box}/>'
+        f'<rect class="bar {escape(bar.tone)}" x="0" width="{_percent(bar.value, scale)}" {box}/>'
+        f"{_whisker(bar, scale, y)}</g>"
+    )
 
 
-def _text(text: str) -> str:
-    return escape(text, quote=True)
+def _whisker(bar: ChartBar, scale: float, top: int) -> str:
+    """The interval of an estimate, drawn over its bar."""
+    if bar.low is None or bar.high is None:
+        return ""
+    left, right = _percent(bar.low, scale), _percent(bar.high, scale)
+    middle, bottom = top + _BAR_PX / 2, top + _BAR_PX
+    ends = "".join(
+        f'<line class="whisker" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>' for x in (left, right)
+    )
+    return f'<line class="whisker" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>{ends}'
+
+
+def _percent(value: float, scale: float) -> str:
+    """A length: what is there at all is seen, and nothing is longer than the chart."""
+    share = 100 * value / scale
+    return f"{min(100.0, max(_SEEN_PERCENT, share)):.2f}%" if value > 0 else "0%"
