@@ -27,7 +27,7 @@ from stocktake.listing._profiles import (
 )
 from stocktake.listing._range_lister import RangeLister, RangeOptions
 from stocktake.listing._sample import SampleEstimate, sample_objects
-from stocktake.listing._sample_interval import Estimate
+from stocktake.listing._sample_interval import Estimate, interval_of
 from stocktake.listing._slots import KeyBounds
 from stocktake.listing._source import InterruptedScan, ListSource
 from stocktake.listing._start_strategy import start_strategy
@@ -93,6 +93,7 @@ __all__ = [
     "choose_lister",
     "gather_evidence",
     "guarantee_rows",
+    "interval_of",
     "is_directory_bucket",
     "judge_order",
     "keep_profile",

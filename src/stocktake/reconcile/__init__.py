@@ -5,6 +5,7 @@ findings with severities, coverage per prefix, a task list, a report to read.
 Never: a change to either side, a finding without what it is known by, a sample sold as certainty.
 """
 
+from stocktake.reconcile._desk import Desk
 from stocktake.reconcile._findings import (
     DEFAULT_SEVERITIES,
     Finding,
@@ -12,6 +13,7 @@ from stocktake.reconcile._findings import (
     Severity,
     SeverityRule,
 )
+from stocktake.reconcile._reconcile import reconcile
 from stocktake.reconcile._report import (
     Bar,
     PrefixCoverage,
@@ -21,6 +23,7 @@ from stocktake.reconcile._report import (
     Totals,
     Verdict,
 )
+from stocktake.reconcile._report_json import report_to_json
 from stocktake.reconcile._request import (
     Bounds,
     Checks,
@@ -40,6 +43,7 @@ __all__ = [
     "Bar",
     "Bounds",
     "Checks",
+    "Desk",
     "Finding",
     "FindingKind",
     "HaveSpec",
@@ -63,4 +67,6 @@ __all__ = [
     "SideKind",
     "Totals",
     "Verdict",
+    "reconcile",
+    "report_to_json",
 ]

@@ -138,6 +138,7 @@ class Checks:
         exclude: Globs for names that are outside, on both sides; `.stocktake/` always is.
         checksums: Compare checksums where they can be; a folder's files are read for it.
         trust_etags: Take ETags without `-N` for MD5s: right for buckets without KMS keys.
+        heads_max: Most HEAD requests about objects whose checksums the rows leave open.
         storage_classes: HAVE's objects must be of one of these. Empty: any.
         check_stale: Report objects that are older than what they should be made of.
         stale_tolerance_s: How much older they may be.
@@ -147,6 +148,7 @@ class Checks:
     exclude: tuple[str, ...] = ()
     checksums: bool = True
     trust_etags: bool = False
+    heads_max: int = 10_000
     storage_classes: tuple[str, ...] = ()
     check_stale: bool = True
     stale_tolerance_s: float = 2.0
