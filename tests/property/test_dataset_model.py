@@ -192,4 +192,4 @@ def test_two_writers_against_a_dict(state: State, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.slow
 def test_two_writers_against_a_dict_for_long(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    _play(state, monkeypatch, 400)
+    _play(state, monkeypatch, 150)

@@ -29,6 +29,7 @@ _LOOK = "Look around"
 _COMPARE = "Compare and query"
 _FEED = "Load what is new"
 _SHIP = "Ship and convert"
+_DATA = "Datasets"
 _KEEP = "Keep house"
 _TRY = "Try it"
 
@@ -36,6 +37,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("inventory", "_inventory", "Find, import, verify and write reports", _TAKE, group=True),
     Entry("scan", "_scan", "List a bucket and keep it as a snapshot", _TAKE),
     Entry("setup", "_setup", "Check and make what an inventory needs", _TAKE, group=True),
+    Entry("cost", "_cost", "Compare what the ways to know a bucket cost", _TAKE),
     Entry("ls", "_browse", "Show what a folder holds", _LOOK),
     Entry("tree", "_browse", "Draw the folders with objects and bytes", _LOOK),
     Entry("du", "_browse", "Sum up objects and bytes below a prefix", _LOOK),
@@ -51,6 +53,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("ship", "_ship", "Put what arrives in a folder into a bucket", _SHIP, group=True),
     Entry("convert", "_convert", "Convert CSV, JSON and XML files to Parquet", _SHIP),
     Entry("unpack", "_unpack", "Verify an archive and unpack or list it", _SHIP),
+    Entry("manifest", "_manifest", "Show what was uploaded to datasets", _DATA, group=True),
     Entry("snapshots", "_snapshots", "List, pin, delete and thin out snapshots", _KEEP, group=True),
     Entry("catalog", "_publish", "Publish, compact and upgrade the catalog", _KEEP, group=True),
     Entry("version", "_version", "Print the version and what it runs on", _KEEP),

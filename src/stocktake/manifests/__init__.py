@@ -53,9 +53,17 @@ if TYPE_CHECKING:
         open_dataset,
     )
     from stocktake.manifests._dataset_address import base_url_of, object_url, set_base_url
+    from stocktake.manifests._dataset_events import FileEvent, FileEventKind, read_events
+    from stocktake.manifests._dataset_version import find_version, version_at
     from stocktake.manifests._foreign import ParsedManifest, parse_manifest
     from stocktake.manifests._local_digests import DigestCache, FileDigests, FileHasher, digest_file
-    from stocktake.manifests._render import manifest_etag, render_manifest
+    from stocktake.manifests._render import (
+        file_values,
+        head_values,
+        manifest_etag,
+        render_manifest,
+        version_info,
+    )
     from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
     from stocktake.manifests._stats import DatasetStats, Extreme, Share
 
@@ -76,6 +84,8 @@ __all__ = [
     "EtagVerdict",
     "Extreme",
     "FileDigests",
+    "FileEvent",
+    "FileEventKind",
     "FileHasher",
     "LocalFile",
     "NotedUpload",
@@ -96,8 +106,11 @@ __all__ = [
     "copy_place",
     "create_dataset",
     "digest_file",
+    "file_values",
     "find_local",
+    "find_version",
     "forget_dataset",
+    "head_values",
     "list_datasets",
     "local_key",
     "manifest_etag",
@@ -111,11 +124,14 @@ __all__ = [
     "part_size_guesses",
     "pull_copy",
     "push_copy",
+    "read_events",
     "recheck_local",
     "record_from_json",
     "record_to_json",
     "render_manifest",
     "set_base_url",
+    "version_at",
+    "version_info",
     "walk_folder",
     "write_manifest_file",
 ]
@@ -140,6 +156,15 @@ _LATER = {
         "object_url",
         "set_base_url",
     ),
+    "_dataset_events": (
+        "FileEvent",
+        "FileEventKind",
+        "read_events",
+    ),
+    "_dataset_version": (
+        "find_version",
+        "version_at",
+    ),
     "_foreign": (
         "ParsedManifest",
         "parse_manifest",
@@ -151,8 +176,11 @@ _LATER = {
         "digest_file",
     ),
     "_render": (
+        "file_values",
+        "head_values",
         "manifest_etag",
         "render_manifest",
+        "version_info",
     ),
     "_render_file": (
         "manifest_file_name",

@@ -49,9 +49,13 @@ def find_entry(state: State, dataset_id: str, s3_key: str, version: int) -> Entr
     return None if row is None else entry_of(row)
 
 
-def read_history(state: State, dataset_id: str, limit: int | None) -> list[VersionInfo]:
+def read_history(
+    state: State, dataset_id: str, limit: int | None, up_to: int | None = None
+) -> list[VersionInfo]:
     """The versions, newest first."""
     query = select(dataset_versions).where(_v.dataset_id == dataset_id)
+    if up_to is not None:
+        query = query.where(_v.version <= up_to)
     with state.read() as connection:
         rows = connection.execute(query.order_by(_v.version.desc()).limit(limit)).all()
     return [version_of(row) for row in rows]

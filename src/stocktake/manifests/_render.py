@@ -18,6 +18,7 @@ from stocktake.clock import format_utc
 from stocktake.errors import DatasetNotFoundError
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_address import object_url
+from stocktake.manifests._dataset_read import read_history
 from stocktake.manifests._dataset_values import DatasetInfo, VersionInfo
 from stocktake.manifests._record import UploadRecord
 
@@ -62,7 +63,8 @@ def render_manifest(dataset: Dataset, *, version: int | None = None) -> Iterator
     Raises:
         DatasetNotFoundError: No such version, or the dataset was forgotten.
     """
-    info, history = _of_version(dataset, version)
+    info = version_info(dataset, version)
+    history = read_history(dataset.state, dataset.id, HISTORY_MAX, info.version)
     yield _head(info).encode()
     text: list[str] = []
     held = 0
@@ -138,32 +140,37 @@ def _add_extra(values: dict[str, Any], extra: Mapping[str, Any]) -> None:
         values["extra"] = covered
 
 
-def _of_version(dataset: Dataset, version: int | None) -> tuple[DatasetInfo, list[VersionInfo]]:
-    """The dataset as it was at a version, and the versions up to it."""
+def version_info(dataset: Dataset, version: int | None = None) -> DatasetInfo:
+    """The dataset as it was at a version; `last_synced` of an earlier one is when it was made.
+
+    Raises:
+        DatasetNotFoundError: No such version, or the dataset was forgotten.
+    """
     info = dataset.info()
-    number = info.version if version is None else version
-    history = [one for one in dataset.history() if one.version <= number]
-    if number == info.version:
-        return info, history[:HISTORY_MAX]
-    if not 0 <= number < info.version:
+    if version is None or version == info.version:
+        return info
+    if not 0 <= version < info.version:
         raise DatasetNotFoundError(
-            f"dataset `{info.id}` has no version {number}: the last one is {info.version}",
+            f"dataset `{info.id}` has no version {version}: the last one is {info.version}",
             hint=f"see them: stocktake manifest history {info.id}",
             dataset=info.id,
-            version=number,
+            version=version,
         )
-    then = history[0] if history else None
+    if version == 0:
+        return replace(info, version=0, last_synced=None, total_files=0, total_size_bytes=0)
+    then = read_history(dataset.state, dataset.id, 1, version)[0]
     return replace(
         info,
-        version=number,
-        last_synced=then.at if then else None,
-        total_files=then.total_files if then else 0,
-        total_size_bytes=then.total_size_bytes if then else 0,
-    ), history[:HISTORY_MAX]
+        version=version,
+        last_synced=then.at,
+        total_files=then.total_files,
+        total_size_bytes=then.total_size_bytes,
+    )
 
 
-def _head(info: DatasetInfo) -> str:
-    values = {
+def head_values(info: DatasetInfo) -> dict[str, Any]:
+    """The manifest's members before its files."""
+    return {
         "style_id": info.id,
         "style_title": info.title,
         "dataset_id": info.id,
@@ -178,7 +185,10 @@ def _head(info: DatasetInfo) -> str:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
     }
-    return json.dumps(values, indent=2).removesuffix("\n}") + ',\n  "files": ['
+
+
+def _head(info: DatasetInfo) -> str:
+    return json.dumps(head_values(info), indent=2).removesuffix("\n}") + ',\n  "files": ['
 
 
 def _tail(history: list[VersionInfo]) -> str:

@@ -1,0 +1,11 @@
+"""`stocktake manifest`: the manifests of datasets."""
+
+from __future__ import annotations
+
+from stocktake.cli import _manifest_look, _manifest_make
+from stocktake.cli._manifest_app import app
+
+__all__ = ["app"]
+
+_COMMANDS = (_manifest_look, _manifest_make)
+"""Importing them puts their commands into the group, in this order."""
