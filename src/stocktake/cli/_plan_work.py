@@ -120,7 +120,9 @@ def _known(catalog: Catalog, source: S3Url, *, queue: bool) -> History:
 
 def _plan_prices(prices: Prices) -> PlanPrices:
     return PlanPrices(
-        list_per_1000=prices.requests["list"], inventory_per_million=prices.inventory_per_million
+        list_per_1000=prices.requests["list"],
+        inventory_per_million=prices.inventory_per_million,
+        events_per_million=prices.queue_per_million,
     )
 
 

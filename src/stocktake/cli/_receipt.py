@@ -3,81 +3,27 @@
 The estimate of requests is `calls / 1000 * price of their kind`; a report's delivery is `objects /
 1 M * $0.0025`; the same by LIST is `ceil(objects / 1000) / 1000 * $0.005`. At those prices an
 inventory is half the price of one listing, not a hundredth. Transfer, storage and KMS are left out.
-Prices, their date and region stand in `prices.toml`.
+Prices, their date and region stand in `setup/prices.toml`.
 """
 
 from __future__ import annotations
 
 import textwrap
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from itertools import zip_longest
 from typing import Any
 
 from stocktake.cli._output import Output
 from stocktake.cli._text import count_text, duration_text, size_text
+from stocktake.setup import KEYS_PER_LIST, Prices, kind_of, listing_calls
 from stocktake.telemetry import Meter
 
-KEYS_PER_LIST = 1000
+__all__ = ["Prices", "Receipt", "dollars_text", "kind_of", "listing_calls", "show_receipt"]
+
 _TEXT_WIDTH = 68
-_FREE = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
 _WITHOUT_RIVAL = frozenset({"scan", "sample", "run", "check", "create"})
 """Jobs that list themselves, or that no listing could replace."""
-_LIKE_LIST = ("List",)
-_LIKE_PUT = ("Put", "Copy", "Post", "Create", "Complete", "UploadPart")
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """One price list. Dollars per 1,000 requests, and per million objects of a report."""
-
-    date: str
-    region: str
-    source: str
-    requests: Mapping[str, float]
-    inventory_per_million: float
-
-    @classmethod
-    def load(cls) -> Prices:
-        """The price list that ships with stocktake."""
-        raw = tomllib.loads((resources.files("stocktake.cli") / "prices.toml").read_text())
-        return cls(
-            date=raw["date"],
-            region=raw["region"],
-            source=raw["source"],
-            requests=raw["requests"],
-            inventory_per_million=raw["inventory"]["per_million_objects"],
-        )
-
-    def of_calls(self, calls: Mapping[str, int]) -> float:
-        """Dollars that these calls cost."""
-        return sum(
-            count / 1000 * self.requests[kind_of(operation)] for operation, count in calls.items()
-        )
-
-    def of_listing(self, objects: int) -> float:
-        """Dollars of one full LIST of that many keys."""
-        return listing_calls(objects) / 1000 * self.requests["list"]
-
-    def of_report(self, objects: int) -> float:
-        """Dollars of one delivered inventory report of that many objects."""
-        return objects / 1_000_000 * self.inventory_per_million
-
-
-def kind_of(operation: str) -> str:
-    """The price class of an S3 operation: list, put, get or delete."""
-    if operation in _FREE:
-        return "delete"
-    if operation.startswith(_LIKE_LIST):
-        return "list"
-    return "put" if operation.startswith(_LIKE_PUT) else "get"
-
-
-def listing_calls(objects: int) -> int:
-    """LIST requests that a bucket of that many keys takes; an empty one takes one."""
-    return max(1, -(-objects // KEYS_PER_LIST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,3 +69,77 @@ def list_(run: Run, bucket: Source) -> int:
     from stocktake.cli._setup_work import show_list
 
     return show_list(run, bucket)
+
+
+@command(
+    app,
+    "create",
+    exits=(0, 1, 2),
+    examples=(
+        "stocktake setup create s3://photos --to s3://my-reports/inventory --dry-run",
+        "stocktake setup create s3://photos/2026/ --to s3://my-reports --id photos-2026 --weekly",
+    ),
+)
+def create(  # noqa: PLR0913 - one parameter per option
+    run: Run,
+    bucket: Source,
+    *,
+    to: Annotated[
+        str, typer.Option("--to", metavar="PLACE", help="Where reports go: s3://bucket/prefix.")
+    ],
+    config_id: Annotated[
+        str, typer.Option("--id", metavar="ID", help="Name of the configuration.")
+    ] = "stocktake",
+    report_format: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="parquet, orc or csv.")
+    ] = "parquet",
+    weekly: Annotated[bool, typer.Option("--weekly", help="Every Sunday, not daily.")] = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="All versions, not only current ones.")
+    ] = False,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME", help="Instead of the usual fields; repeatable."),
+    ] = None,
+    kms_key: Annotated[
+        str | None, typer.Option("--kms-key", metavar="ARN", help="Encrypt reports with it.")
+    ] = None,
+    account_id: Annotated[
+        str | None,
+        typer.Option("--account-id", metavar="ID", help="Owner of BUCKET, if it is not you."),
+    ] = None,
+    no_policy: Annotated[
+        bool, typer.Option("--no-policy", help="Leave the destination's policy alone.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also over a configuration that differs.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the JSON; write nothing.")
+    ] = False,
+) -> int:
+    """Write an inventory configuration, and let S3 deliver by the destination's policy.
+
+    The policy gets one statement with a name of its own, which lets only this bucket of this
+    account deliver; every other statement stays as it is. It is read again before and after it is
+    written. A KMS key's policy is not changed: what it needs is printed.
+
+    JSON: {bucket, configuration, configuration_exists, differences, writes_configuration,
+    destination_bucket, policy, writes_policy, statement, notes, checks, dry_run, receipt}.
+    """
+    from stocktake.cli._setup_create_work import CreateOptions, create_setup
+
+    options = CreateOptions(
+        to=to,
+        config_id=config_id,
+        report_format=report_format,
+        weekly=weekly,
+        versions=versions,
+        fields=tuple(field or ()),
+        kms_key=kms_key,
+        account_id=account_id,
+        no_policy=no_policy,
+        replace=replace,
+        dry_run=dry_run,
+    )
+    return create_setup(run, bucket, options)

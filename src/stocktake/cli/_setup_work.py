@@ -17,6 +17,7 @@ from stocktake.setup import (
     CheckRequest,
     CheckState,
     Configuration,
+    Fix,
     SetupReport,
     check_setup,
     list_configurations,
@@ -140,10 +141,14 @@ def _show_check(out: Output, one: Check) -> None:
     out.line(text[0].replace(word, out.styled(word, style), 1))
     for line in text[1:]:
         out.line(line)
-    if one.fix is None:
-        return
+    if one.fix is not None:
+        show_fix(out, one.fix)
+
+
+def show_fix(out: Output, fix: Fix) -> None:
+    """How to mend it: what to do, the JSON if it is a file of its own, the command."""
     for line in textwrap.wrap(
-        one.fix.text,
+        fix.text,
         _WIDTH,
         initial_indent="        fix: ",
         subsequent_indent=" " * 13,
@@ -151,13 +156,13 @@ def _show_check(out: Output, one: Check) -> None:
         break_long_words=False,
     ):
         out.line(line)
-    if one.fix.file and one.fix.document is not None:
-        out.line(f"          {one.fix.file}:")
-    if one.fix.document is not None and (one.fix.file or one.fix.command is None):
-        for line in json.dumps(one.fix.document, indent=2).splitlines():
+    if fix.file and fix.document is not None:
+        out.line(f"          {fix.file}:")
+    if fix.document is not None and (fix.file or fix.command is None):
+        for line in json.dumps(fix.document, indent=2).splitlines():
             out.line(f"          {line}")
-    if one.fix.command is not None:
-        out.line(f"          $ {one.fix.command}")
+    if fix.command is not None:
+        out.line(f"          $ {fix.command}")
 
 
 def _summary(checks: Iterable[Check]) -> str:
