@@ -22,13 +22,16 @@ from stocktake.errors import (
 from stocktake.manifests._copy_marks import (
     Agreement,
     Mark,
+    copy_metadata,
+    merge_versions,
     name_writer,
+    new_lineage,
     note_agreement,
     own_mark,
     read_agreement,
+    read_lineage,
     read_marks,
     recognised,
-    render_marks,
 )
 from stocktake.manifests._copy_object import (
     RemoteCopy,
@@ -198,8 +201,6 @@ class _Exchange:
                 )
             merged = self._merge(remote)
             if merged is not None:
-                if merged.ahead == 0:
-                    self._note(remote.etag, merged.version)
                 return self._result(merged, remote.etag, number, written=False)
         raise self._too_busy()
 
@@ -207,45 +208,48 @@ class _Exchange:
         """One try; None if somebody else was faster."""
         head = head_copy(self._store, self._place)
         noted = self._agreement()
+        version = self._dataset.info().version
         if head is None:
-            version = self._dataset.info().version
-            return self._write(_Merged(version, self._info.total_files), None, [], number)
-        if noted.etag is not None and head.etag == noted.etag and noted.version is not None:
-            version = self._dataset.info().version
+            everything = _Merged(version, self._info.total_files)
+            return self._write(everything, None, [], new_lineage(), number)
+        lineage = read_lineage(head.metadata)
+        if noted.etag and head.etag == noted.etag and lineage and lineage == noted.lineage:
             if version == noted.version:
                 return self._result(_Merged(version, 0), head.etag, number, written=False)
-            marks = read_marks(head.metadata)
-            return self._write(_Merged(version, version - noted.version), head.etag, marks, number)
+            news = _Merged(version, version - noted.version)
+            return self._write(news, head.etag, read_marks(head.metadata), lineage, number)
         remote = self._read()
         merged = self._merge(remote) if remote is not None else None
         if remote is None or merged is None:
             return None
         if merged.ahead == 0:
-            self._note(remote.etag, merged.version)
             return self._result(merged, remote.etag, number, written=False)
-        return self._write(merged, remote.etag, remote.marks, number)
+        lineage = remote.lineage or new_lineage()
+        return self._write(merged, remote.etag, remote.marks, lineage, number)
 
     def _write(
-        self, merged: _Merged, etag: str | None, marks: list[Mark], number: int
+        self, merged: _Merged, etag: str | None, marks: list[Mark], lineage: str, number: int
     ) -> CopyResult | None:
         if not self._tried:
             check_conditions(self._store, self._place)
             self._tried = True
         name_writer(self._dataset.state)
-        others = [one for one in marks if one not in recognised(self._dataset, marks)]
+        own = recognised(self._dataset, marks)
+        mark = own_mark(self._dataset, merged.version)
+        others = [one for one in marks if one not in own]
         try:
             written = write_copy(
                 self._store,
                 self._place,
                 render_manifest(self._dataset, version=merged.version),
                 if_match=etag,
-                metadata=render_marks(own_mark(self._dataset, merged.version), others),
+                metadata=copy_metadata(lineage, mark, others),
                 conditional=self._options.conditional,
             )
         except PreconditionFailedError:
             return None
         faults.reached("copy.written")
-        self._note(written, merged.version)
+        self._note(written, lineage, merged.version)
         return self._result(merged, written, number, written=True)
 
     def _read(self) -> RemoteCopy | None:
@@ -259,10 +263,12 @@ class _Exchange:
     def _merge(self, remote: RemoteCopy) -> _Merged | None:
         """Commit what the copy has beyond us; None if others committed meanwhile."""
         info = self._dataset.info()
-        base = self._base(remote)
+        noted = self._agreement()
+        if noted.lineage is None or noted.lineage != remote.lineage:
+            noted = Agreement(lineage=remote.lineage, since=info.version)
         edits: list[Edit] = []
         ahead = deletions = 0
-        for one in self._differences(remote, base, info.version):
+        for one in self._differences(remote, noted, info.version):
             self._count(one)
             if one.outcome is Outcome.OURS:
                 ahead += 1
@@ -270,30 +276,36 @@ class _Exchange:
             edits.append(_edit(one))
             deletions += one.theirs is None
         self._check_deletions(deletions, info)
-        if not edits:
-            return _Merged(info.version, ahead)
-        commit = self._dataset.commit(edits, Reason.MERGE)
-        self._tally.count(commit)
-        faults.reached("copy.merged")
-        if commit.conflicts or commit.version != info.version + 1:
-            return None
-        return _Merged(commit.version, ahead)
+        if self._place == self._usual and remote.lineage is not None:
+            note_agreement(self._dataset, noted)  # before anything is taken from it
+        version = info.version
+        if edits:
+            # what comes from elsewhere is not what this dataset and its copy agreed on
+            reason = Reason.MERGE if self._place == self._usual else Reason.IMPORT
+            commit = self._dataset.commit(edits, reason)
+            self._tally.count(commit)
+            faults.reached("copy.merged")
+            if commit.conflicts or commit.version != info.version + 1:
+                return None
+            version = commit.version
+        if not ahead and remote.lineage is not None:
+            self._note(remote.etag, remote.lineage, version, since=noted.since)
+        return _Merged(version, ahead)
 
-    def _differences(self, remote: RemoteCopy, base: int, version: int) -> Iterator[Difference]:
+    def _differences(
+        self, remote: RemoteCopy, noted: Agreement, version: int
+    ) -> Iterator[Difference]:
         dataset = self._dataset
-        agreed = dataset.entries(version=base) if base else iter(())
+        own = recognised(dataset, remote.marks)
+        base = max([noted.version, *(one.version for one in own)])
+        merges = merge_versions(dataset, max(base, noted.since))
         return merge_entries(
-            (one.record for one in agreed),
-            dataset.entries(version=version) if version else iter(()),
+            (one.record for one in (dataset.entries(version=base) if base else ())),
+            dataset.entries(version=version) if version else (),
             remote.manifest.records,
             _ended_since(dataset, base),
+            lambda entry: entry.since_version in merges,
         )
-
-    def _base(self, remote: RemoteCopy) -> int:
-        """The newest version of ours that this copy grew from; 0 if there is none."""
-        own = recognised(self._dataset, remote.marks)
-        noted = self._agreement().version or 0
-        return max([noted, *(one.version for one in own)])
 
     def _count(self, one: Difference) -> None:
         if one.conflict:
@@ -315,12 +327,17 @@ class _Exchange:
     def _agreement(self) -> Agreement:
         """What is noted of the copy at the usual place; of others nothing is."""
         known = self._place == self._usual
-        return read_agreement(self._dataset) if known else Agreement(None, None)
+        return read_agreement(self._dataset) if known else Agreement()
 
-    def _note(self, etag: str, version: int) -> None:
-        if self._place == self._usual:
-            note_agreement(self._dataset, Agreement(etag, version))
-            faults.reached("copy.noted")
+    def _note(self, etag: str, lineage: str, version: int, since: int | None = None) -> None:
+        """Note that the copy is the same as a version of ours."""
+        if self._place != self._usual:
+            return
+        if since is None:
+            noted = read_agreement(self._dataset)
+            since = noted.since if noted.lineage == lineage else version
+        note_agreement(self._dataset, Agreement(etag, version, lineage, since))
+        faults.reached("copy.noted")
 
     def _result(
         self, merged: _Merged, etag: str | None, number: int, *, written: bool

@@ -12,7 +12,7 @@ from stocktake.errors import (
     PreconditionFailedError,
     UnsupportedOperationError,
 )
-from stocktake.manifests._copy_marks import Mark, read_marks
+from stocktake.manifests._copy_marks import Mark, read_lineage, read_marks
 from stocktake.manifests._dataset_values import DatasetInfo
 from stocktake.manifests._foreign import ParsedManifest, parse_manifest
 from stocktake.manifests._render_file import manifest_file_name
@@ -34,6 +34,7 @@ class RemoteCopy:
 
     etag: str
     marks: list[Mark]
+    lineage: str | None
     manifest: ParsedManifest
 
 
@@ -67,8 +68,8 @@ def read_copy(store: Store, place: S3Url) -> RemoteCopy | None:
             manifest = parse_manifest(body)
         except ManifestFormatError as error:
             raise ManifestFormatError(f"{place}: {error.message}", hint=error.hint) from error
-        etag = body.head.etag or ""
-        return RemoteCopy(etag, read_marks(body.head.metadata), manifest)
+        said = body.head.metadata
+        return RemoteCopy(body.head.etag or "", read_marks(said), read_lineage(said), manifest)
 
 
 def write_copy(

@@ -23,7 +23,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 class Readable(Protocol):
     """A stream of bytes: an open file, or an object's body."""
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size_bytes: int, /) -> bytes:
         """Up to that many bytes; none at the end."""
 
 

@@ -81,6 +81,7 @@ def merge_entries(
     ours: Iterable[Entry],
     theirs: Iterable[UploadRecord],
     known: Known,
+    taken: Callable[[Entry], bool] = lambda _: False,
 ) -> Iterator[Difference]:
     """What differs between ours and theirs, in key order. All three come in key order.
 
@@ -92,6 +93,7 @@ def merge_entries(
         theirs: What they have.
         known: Whether we had this upload since then, but have it no longer: then we have replaced
             or deleted it knowing of it, and theirs is only old.
+        taken: Whether an entry of ours came from them since then: it is what both agreed on.
     """
     agreed = _Side(base, lambda one: one.s3_key)
     here = _Side(ours, lambda one: one.record.s3_key)
@@ -101,7 +103,8 @@ def merge_entries(
         before, our, their = agreed.take(key), here.take(key), there.take(key)
         mine = our.record if our is not None else None
         if not same_upload(mine, their):
-            outcome, conflict = _decide(before, mine, their, known)
+            agreed_on = mine if our is not None and taken(our) else before
+            outcome, conflict = _decide(agreed_on, mine, their, known)
             yield Difference(key, our, their, outcome, conflict)
 
 
