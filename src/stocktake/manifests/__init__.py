@@ -43,6 +43,7 @@ from stocktake.manifests._segment import Segment
 from stocktake.manifests._segment_log import SegmentLog, manifest_prefix
 
 if TYPE_CHECKING:
+    from stocktake.manifests._compare import KeyState, OnConflict, SyncAction
     from stocktake.manifests._copy import CopyOptions, CopyResult, pull_copy, push_copy
     from stocktake.manifests._copy_object import copy_place
     from stocktake.manifests._dataset import (
@@ -65,13 +66,40 @@ if TYPE_CHECKING:
         version_info,
     )
     from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
+    from stocktake.manifests._restore import restore_dataset
+    from stocktake.manifests._restore_options import (
+        Overwrite,
+        RestoreFinding,
+        RestoreOptions,
+        RestoreProblem,
+        RestoreResult,
+    )
+    from stocktake.manifests._restore_path import PathProblem
     from stocktake.manifests._stats import DatasetStats, Extreme, Share
+    from stocktake.manifests._sync import preview_sync, sync_folder
+    from stocktake.manifests._sync_values import (
+        KeyOutcome,
+        LocalCheck,
+        SyncFinding,
+        SyncOptions,
+        SyncResult,
+    )
+    from stocktake.manifests._verify import verify_dataset
+    from stocktake.manifests._verify_share import SampledShare
+    from stocktake.manifests._verify_values import (
+        Damage,
+        VerifyFinding,
+        VerifyLevel,
+        VerifyOptions,
+        VerifyResult,
+    )
 
 __all__ = [
     "ANY",
     "Commit",
     "CopyOptions",
     "CopyResult",
+    "Damage",
     "Dataset",
     "DatasetInfo",
     "DatasetSpec",
@@ -87,19 +115,38 @@ __all__ = [
     "FileEvent",
     "FileEventKind",
     "FileHasher",
+    "KeyOutcome",
+    "KeyState",
+    "LocalCheck",
     "LocalFile",
     "NotedUpload",
+    "OnConflict",
+    "Overwrite",
     "ParsedManifest",
+    "PathProblem",
     "PutEntry",
     "Reason",
+    "RestoreFinding",
+    "RestoreOptions",
+    "RestoreProblem",
+    "RestoreResult",
     "RunInfo",
     "RunKind",
+    "SampledShare",
     "Segment",
     "SegmentLog",
     "Share",
     "SkipReason",
     "Skipped",
+    "SyncAction",
+    "SyncFinding",
+    "SyncOptions",
+    "SyncResult",
     "UploadRecord",
+    "VerifyFinding",
+    "VerifyLevel",
+    "VerifyOptions",
+    "VerifyResult",
     "VersionInfo",
     "base_url_of",
     "check_etag",
@@ -122,6 +169,7 @@ __all__ = [
     "open_local",
     "parse_manifest",
     "part_size_guesses",
+    "preview_sync",
     "pull_copy",
     "push_copy",
     "read_events",
@@ -129,7 +177,10 @@ __all__ = [
     "record_from_json",
     "record_to_json",
     "render_manifest",
+    "restore_dataset",
     "set_base_url",
+    "sync_folder",
+    "verify_dataset",
     "version_at",
     "version_info",
     "walk_folder",
@@ -186,10 +237,46 @@ _LATER = {
         "manifest_file_name",
         "write_manifest_file",
     ),
+    "_compare": (
+        "KeyState",
+        "OnConflict",
+        "SyncAction",
+    ),
+    "_sync": (
+        "preview_sync",
+        "sync_folder",
+    ),
+    "_sync_values": (
+        "KeyOutcome",
+        "LocalCheck",
+        "SyncFinding",
+        "SyncOptions",
+        "SyncResult",
+    ),
     "_stats": (
         "DatasetStats",
         "Extreme",
         "Share",
+    ),
+    "_restore": ("restore_dataset",),
+    "_restore_fetch": (),
+    "_restore_options": (
+        "Overwrite",
+        "RestoreFinding",
+        "RestoreOptions",
+        "RestoreProblem",
+        "RestoreResult",
+    ),
+    "_restore_path": ("PathProblem",),
+    "_verify": ("verify_dataset",),
+    "_verify_bytes": (),
+    "_verify_share": ("SampledShare",),
+    "_verify_values": (
+        "Damage",
+        "VerifyFinding",
+        "VerifyLevel",
+        "VerifyOptions",
+        "VerifyResult",
     ),
 }
 """Modules that load the database, with their public names: loaded when somebody asks for one, since

@@ -55,7 +55,7 @@ class KeyState(StrEnum):
     """Both changed, each in its own way."""
 
 
-class Action(StrEnum):
+class SyncAction(StrEnum):
     """What is to be done about a key."""
 
     NOTHING = "nothing"
@@ -132,51 +132,51 @@ def needs_comparison(sight: Sight) -> bool:
     return sight.alike is None and sight.local is not Seen.ABSENT and sight.remote is Seen.CHANGED
 
 
-def action_of(state: KeyState, sight: Sight, policy: Policy) -> Action:
+def action_of(state: KeyState, sight: Sight, policy: Policy) -> SyncAction:
     """What follows from it under this policy."""
     match state:
         case KeyState.IDENTICAL:
             known = sight.recorded and (sight.local, sight.remote) == (Seen.SAME, Seen.SAME)
-            return Action.NOTHING if known else Action.ENTER
+            return SyncAction.NOTHING if known else SyncAction.ENTER
         case KeyState.NEW_LOCALLY | KeyState.CHANGED_LOCALLY:
-            return Action.UPLOAD
+            return SyncAction.UPLOAD
         case KeyState.DELETED:
-            return Action.FORGET
+            return SyncAction.FORGET
         case KeyState.CONFLICT:
             return _settled(policy)
         case KeyState.NEW_REMOTELY:
-            return Action.DOWNLOAD if policy.two_way else Action.NOTHING
+            return SyncAction.DOWNLOAD if policy.two_way else SyncAction.NOTHING
         case KeyState.CHANGED_REMOTELY:
             return _changed_remotely(sight, policy)
         case KeyState.DELETED_LOCALLY:
             if policy.delete:
-                return Action.DELETE_OBJECT
-            return Action.DOWNLOAD if policy.two_way else Action.NOTHING
+                return SyncAction.DELETE_OBJECT
+            return SyncAction.DOWNLOAD if policy.two_way else SyncAction.NOTHING
         case KeyState.DELETED_REMOTELY:
             # one way, the folder is what is right; without --delete everything is kept
-            return Action.DELETE_FILE if policy.two_way and policy.delete else Action.UPLOAD
+            return SyncAction.DELETE_FILE if policy.two_way and policy.delete else SyncAction.UPLOAD
 
 
-def _changed_remotely(sight: Sight, policy: Policy) -> Action:
+def _changed_remotely(sight: Sight, policy: Policy) -> SyncAction:
     """Behind our back. One way it is a conflict: the folder is right, and is not what is there."""
     if policy.two_way:
-        return Action.DOWNLOAD
+        return SyncAction.DOWNLOAD
     if sight.local is not Seen.ABSENT:
         return _settled(policy)
     if not policy.delete:
-        return Action.NOTHING
+        return SyncAction.NOTHING
     if policy.on_conflict is OnConflict.LOCAL:
-        return Action.DELETE_OBJECT
-    return Action.DOWNLOAD if policy.on_conflict is not None else Action.ASK
+        return SyncAction.DELETE_OBJECT
+    return SyncAction.DOWNLOAD if policy.on_conflict is not None else SyncAction.ASK
 
 
-def _settled(policy: Policy) -> Action:
+def _settled(policy: Policy) -> SyncAction:
     match policy.on_conflict:
         case OnConflict.LOCAL:
-            return Action.UPLOAD
+            return SyncAction.UPLOAD
         case OnConflict.REMOTE:
-            return Action.DOWNLOAD
+            return SyncAction.DOWNLOAD
         case OnConflict.BOTH:
-            return Action.KEEP_BOTH
+            return SyncAction.KEEP_BOTH
         case _:
-            return Action.ASK
+            return SyncAction.ASK

@@ -5,11 +5,11 @@ from __future__ import annotations
 from stocktake import faults
 from stocktake.clock import Clock
 from stocktake.errors import ObjectNotFoundError
-from stocktake.manifests._compare import Action, KeyState
+from stocktake.manifests._compare import KeyState, SyncAction
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_values import DeleteEntry, Edit, Entry, PutEntry, Reason
 from stocktake.manifests._sync_sides import KeyRow
-from stocktake.manifests._sync_values import Outcome, SyncFinding, SyncResult
+from stocktake.manifests._sync_values import KeyOutcome, SyncFinding, SyncResult
 from stocktake.store import Store, token_of
 
 GROUP_MAX = 500
@@ -33,7 +33,7 @@ class Books:
 
     def __init__(self, dataset: Dataset | None, store: Store, run_id: str, clock: Clock) -> None:
         self.result = SyncResult()
-        self.deletions: list[tuple[KeyRow, Outcome]] = []
+        self.deletions: list[tuple[KeyRow, KeyOutcome]] = []
         self._dataset = dataset
         self._bucket = "" if dataset is None else dataset.info().bucket
         self._store = store
@@ -48,7 +48,7 @@ class Books:
         """Whether the last keys all found it so."""
         return self._away >= _AWAY_MAX
 
-    def take(self, row: KeyRow, outcome: Outcome) -> None:
+    def take(self, row: KeyRow, outcome: KeyOutcome) -> None:
         """Count what came of a key; its edit is committed with others, soon."""
         result = self.result
         self._count_state(row, outcome)
@@ -60,14 +60,14 @@ class Books:
             self._count_action(one)
             if one.edit is not None:
                 self._edits.append((one.edit, one.token))
-        if outcome.action in {Action.DELETE_OBJECT, Action.DELETE_FILE, Action.FORGET}:
+        if outcome.action in {SyncAction.DELETE_OBJECT, SyncAction.DELETE_FILE, SyncAction.FORGET}:
             self.deletions.append((row, outcome))
-        if self._dataset is None and outcome.action is not Action.NOTHING:
+        if self._dataset is None and outcome.action is not SyncAction.NOTHING:
             name = outcome.action.value
             result.planned[name] = result.planned.get(name, 0) + 1
         self.flush(only_if_due=True)
 
-    def _count_state(self, row: KeyRow, outcome: Outcome) -> None:
+    def _count_state(self, row: KeyRow, outcome: KeyOutcome) -> None:
         result, state = self.result, outcome.state
         result.states[state.value] = result.states.get(state.value, 0) + 1
         if row.file is not None and row.remote is not None:
@@ -88,21 +88,21 @@ class Books:
             result.failed += 1
         self._away = self._away + 1 if finding.code in _AWAY else 0
 
-    def _count_action(self, outcome: Outcome) -> None:
+    def _count_action(self, outcome: KeyOutcome) -> None:
         result, action = self.result, outcome.action
         if self._dataset is None:
-            if action is Action.UPLOAD:
+            if action is SyncAction.UPLOAD:
                 result.uploaded_bytes += outcome.size_bytes
             return
-        if action is Action.UPLOAD and outcome.size_bytes == 0 and _is_adopted(outcome):
+        if action is SyncAction.UPLOAD and outcome.size_bytes == 0 and _is_adopted(outcome):
             result.recorded += 1
-        elif action is Action.UPLOAD:
+        elif action is SyncAction.UPLOAD:
             result.uploaded += 1
             result.uploaded_bytes += outcome.size_bytes
-        elif action in {Action.DOWNLOAD, Action.KEEP_BOTH}:
+        elif action in {SyncAction.DOWNLOAD, SyncAction.KEEP_BOTH}:
             result.downloaded += 1
             result.downloaded_bytes += outcome.size_bytes
-        elif action is Action.ENTER:
+        elif action is SyncAction.ENTER:
             result.recorded += 1
 
     def flush(self, *, only_if_due: bool = False, reason: Reason = Reason.SYNC) -> None:
@@ -156,7 +156,7 @@ class Books:
         return None
 
 
-def _is_adopted(outcome: Outcome) -> bool:
+def _is_adopted(outcome: KeyOutcome) -> bool:
     edit = outcome.edit
     return isinstance(edit, PutEntry) and edit.record.verified_by == "adopted"
 

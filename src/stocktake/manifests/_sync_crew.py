@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 from stocktake.clock import Clock
-from stocktake.manifests._sync_values import Outcome
+from stocktake.manifests._sync_values import KeyOutcome
 from stocktake.manifests._sync_work import Task
 from stocktake.store import UploadPace
 
 _WAITING_MAX = 64
-Done = tuple[Task, Outcome | BaseException]
+Done = tuple[Task, KeyOutcome | BaseException]
 
 
 class Crew:
@@ -24,7 +24,7 @@ class Crew:
         clock: Times the work.
     """
 
-    def __init__(self, work: Callable[[Task], Outcome], workers: int, clock: Clock) -> None:
+    def __init__(self, work: Callable[[Task], KeyOutcome], workers: int, clock: Clock) -> None:
         self._work = work
         self._workers = workers
         self._clock = clock
@@ -43,7 +43,7 @@ class Crew:
             self._threads.append(thread)
             thread.start()
 
-    def results(self) -> Iterator[tuple[Task, Outcome]]:
+    def results(self) -> Iterator[tuple[Task, KeyOutcome]]:
         """What is done by now; waits for some if too much is waiting."""
         while self._under_way:
             try:
@@ -51,7 +51,7 @@ class Crew:
             except queue.Empty:
                 return
 
-    def rest(self) -> Iterator[tuple[Task, Outcome]]:
+    def rest(self) -> Iterator[tuple[Task, KeyOutcome]]:
         """What everything else came to."""
         while self._under_way:
             yield self._take(block=True)
@@ -75,7 +75,7 @@ class Crew:
         for thread in self._threads:
             thread.join()
 
-    def _take(self, *, block: bool) -> tuple[Task, Outcome]:
+    def _take(self, *, block: bool) -> tuple[Task, KeyOutcome]:
         task, outcome = self._done.get(block=block)
         self._under_way -= 1
         if isinstance(outcome, BaseException):
@@ -86,7 +86,7 @@ class Crew:
         while (task := self._tasks.get()) is not None:
             began_s = self._clock.monotonic_s()
             try:
-                outcome: Outcome | BaseException = self._work(task)
+                outcome: KeyOutcome | BaseException = self._work(task)
             except BaseException as error:  # noqa: BLE001
                 # boundary: it is raised again by whoever takes the result
                 outcome = error

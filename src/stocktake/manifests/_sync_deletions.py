@@ -16,12 +16,12 @@ from stocktake.errors import (
     ObjectNotFoundError,
     StocktakeError,
 )
-from stocktake.manifests._compare import Action
+from stocktake.manifests._compare import SyncAction
 from stocktake.manifests._dataset_values import DeleteEntry, Edit, Reason
 from stocktake.manifests._sync_books import Books
 from stocktake.manifests._sync_fetch import FolderWriter
 from stocktake.manifests._sync_sides import KeyRow
-from stocktake.manifests._sync_values import Outcome, SyncFinding
+from stocktake.manifests._sync_values import KeyOutcome, SyncFinding
 from stocktake.store import Store
 
 SHARE_MAX = 0.10
@@ -29,7 +29,7 @@ COUNT_MAX = 10_000
 _BATCH = 1_000
 _LOOKERS = 8
 
-Deletion = tuple[KeyRow, Outcome]
+Deletion = tuple[KeyRow, KeyOutcome]
 
 
 def check_deletions(dataset_id: str, count: int, total_files: int, *, side_empty: bool) -> None:
@@ -70,9 +70,11 @@ class Deleter:
         """Delete them, and record it. What does not work, or changed meanwhile, is a finding."""
         for start in range(0, len(deletions), _BATCH):
             batch = deletions[start : start + _BATCH]
-            gone = self._objects([one for one in batch if one[1].action is Action.DELETE_OBJECT])
-            gone += self._files([one for one in batch if one[1].action is Action.DELETE_FILE])
-            forgotten = [one[0] for one in batch if one[1].action is Action.FORGET]
+            gone = self._objects(
+                [one for one in batch if one[1].action is SyncAction.DELETE_OBJECT]
+            )
+            gone += self._files([one for one in batch if one[1].action is SyncAction.DELETE_FILE])
+            forgotten = [one[0] for one in batch if one[1].action is SyncAction.FORGET]
             self.books.result.recorded += len(forgotten)
             edits = [_ended(row) for row in (*gone, *forgotten) if row.entry is not None]
             faults.reached("sync.committing")

@@ -19,7 +19,7 @@ from stocktake.errors import (
     ThrottledError,
 )
 from stocktake.listing import RangeOptions, choose_lister
-from stocktake.manifests._compare import Action, OnConflict
+from stocktake.manifests._compare import OnConflict, SyncAction
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_values import DatasetSpec, Reason
 from stocktake.manifests._local_digests import DigestCache
@@ -37,7 +37,7 @@ from stocktake.manifests._sync_sides import (
     keyed_entries,
     merge_sides,
 )
-from stocktake.manifests._sync_values import LocalCheck, Outcome, SyncFinding, SyncOptions
+from stocktake.manifests._sync_values import KeyOutcome, LocalCheck, SyncFinding, SyncOptions
 from stocktake.manifests._sync_work import DEFERRED, Task, Workshop, action_for
 from stocktake.manifests._upload_file import FileUploader, UploadPlace
 from stocktake.model import S3Url, display_key
@@ -45,14 +45,14 @@ from stocktake.state import State
 from stocktake.store import Store
 from stocktake.telemetry import Progress
 
-Told = Callable[[Outcome], None]
+Told = Callable[[KeyOutcome], None]
 
 _SERIAL_MAX = 20_000
 """A listing of so few objects is not worth a call that may be in vain."""
 _TOLD_EVERY = 50
 
 
-def tell_nobody(_: Outcome) -> None:
+def tell_nobody(_: KeyOutcome) -> None:
     """Nobody wants to know of single keys."""
 
 
@@ -239,15 +239,15 @@ class SyncPass:
             crew.give(Task(row, known))
             return
         action = action_for(row, sight, options.policy)
-        idle = action in DEFERRED or action in {Action.NOTHING, Action.ASK}
-        if idle or options.dry_run or (action is Action.ENTER and known is not None):
+        idle = action in DEFERRED or action in {SyncAction.NOTHING, SyncAction.ASK}
+        if idle or options.dry_run or (action is SyncAction.ENTER and known is not None):
             self._take(row, shop.decide(row, Compared(sight, row.remote), known))
         else:
             crew.give(Task(row, known, sight))
 
-    def _take(self, row: KeyRow, outcome: Outcome) -> None:
+    def _take(self, row: KeyRow, outcome: KeyOutcome) -> None:
         self._books.take(row, outcome)
-        if outcome.action is not Action.NOTHING or outcome.finding is not None:
+        if outcome.action is not SyncAction.NOTHING or outcome.finding is not None:
             self._job.told(outcome)
         self._since_told += 1
         if self._since_told >= _TOLD_EVERY:
@@ -273,7 +273,7 @@ class SyncPass:
         job, books = self._job, self._books
         waiting = books.deletions
         empty = not self._local.files or not self._remote.objects
-        counted = [one for one in waiting if empty or one[1].action is not Action.FORGET]
+        counted = [one for one in waiting if empty or one[1].action is not SyncAction.FORGET]
         if not job.options.accept_deletions:
             try:
                 check_deletions(job.spec.id, len(counted), job.total_files, side_empty=empty)

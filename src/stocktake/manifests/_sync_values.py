@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from stocktake.manifests._compare import Action, KeyState, OnConflict, Policy
+from stocktake.manifests._compare import KeyState, OnConflict, Policy, SyncAction
 from stocktake.manifests._dataset_values import Edit
 
 FINDINGS_MAX = 1_000
@@ -84,7 +84,7 @@ class SyncFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class KeyOutcome:
     """What came of one key.
 
     Attributes:
@@ -101,12 +101,12 @@ class Outcome:
 
     key: str
     state: KeyState
-    action: Action
+    action: SyncAction
     edit: Edit | None = None
     token: str | None = None
     size_bytes: int = 0
     finding: SyncFinding | None = None
-    more: tuple[Outcome, ...] = ()
+    more: tuple[KeyOutcome, ...] = ()
     seen_etag: str | None = None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from stocktake.clock import Clock
 from stocktake.errors import InterruptedRunError, StocktakeError, SyncConflictError
-from stocktake.manifests._compare import Action, KeyState, Policy, Sight, action_of, state_of
+from stocktake.manifests._compare import KeyState, Policy, Sight, SyncAction, action_of, state_of
 from stocktake.manifests._dataset_values import Entry, PutEntry
 from stocktake.manifests._local_digests import DigestCache, FileDigests, digest_file
 from stocktake.manifests._local_files import LocalFile
@@ -19,12 +19,12 @@ from stocktake.manifests._record import UploadRecord
 from stocktake.manifests._sync_fetch import FolderWriter
 from stocktake.manifests._sync_look import Compared, Comparer, is_mirrored
 from stocktake.manifests._sync_sides import KeyRow, RemoteObject
-from stocktake.manifests._sync_values import LocalCheck, Outcome, SyncFinding, SyncOptions
+from stocktake.manifests._sync_values import KeyOutcome, LocalCheck, SyncFinding, SyncOptions
 from stocktake.manifests._upload_file import FileUpload, FileUploader, Sent
 from stocktake.manifests._upload_parts import PartsUpload
 from stocktake.store import ObjectHead, Store, token_of
 
-DEFERRED = frozenset({Action.DELETE_OBJECT, Action.DELETE_FILE, Action.FORGET})
+DEFERRED = frozenset({SyncAction.DELETE_OBJECT, SyncAction.DELETE_FILE, SyncAction.FORGET})
 """What waits for the end: only then is it known how much would be deleted."""
 
 
@@ -51,7 +51,7 @@ class Workshop:
     writer: FolderWriter | None
     clock: Clock
 
-    def work(self, task: Task) -> Outcome:
+    def work(self, task: Task) -> KeyOutcome:
         """Do what is to be done about a key. Never raises because of this key alone."""
         try:
             return self._work(task)
@@ -62,12 +62,12 @@ class Workshop:
         except StocktakeError as error:
             return self._failed(task, error, "failed")
 
-    def _failed(self, task: Task, error: StocktakeError, kind: str) -> Outcome:
+    def _failed(self, task: Task, error: StocktakeError, kind: str) -> KeyOutcome:
         finding = SyncFinding(task.row.key, kind, error.message, error.code)
         state = KeyState.CONFLICT if kind == "conflict" else _guess(task)
-        return Outcome(task.row.key, state, Action.ASK, finding=finding)
+        return KeyOutcome(task.row.key, state, SyncAction.ASK, finding=finding)
 
-    def _work(self, task: Task) -> Outcome:
+    def _work(self, task: Task) -> KeyOutcome:
         row, known = task.row, task.known
         if task.sight is not None:
             compared = Compared(task.sight, row.remote)
@@ -76,34 +76,34 @@ class Workshop:
             compared = self.comparer.look(row, known)
         return self.decide(row, compared, known)
 
-    def decide(self, row: KeyRow, compared: Compared, known: FileDigests | None) -> Outcome:
+    def decide(self, row: KeyRow, compared: Compared, known: FileDigests | None) -> KeyOutcome:
         """The outcome of a key that was looked at, having done what it takes."""
         state = state_of(compared.sight)
         action = action_for(row, compared.sight, self.options.policy)
         etag = compared.remote.etag if compared.remote is not None else None
-        outcome = Outcome(row.key, state, action, seen_etag=etag)
-        if action is Action.ASK:
+        outcome = KeyOutcome(row.key, state, action, seen_etag=etag)
+        if action is SyncAction.ASK:
             return replace(outcome, finding=_conflict(row, state))
-        if self.options.dry_run or action is Action.NOTHING or action in DEFERRED:
-            size_bytes = row.file.size_bytes if row.file and action is Action.UPLOAD else 0
+        if self.options.dry_run or action is SyncAction.NOTHING or action in DEFERRED:
+            size_bytes = row.file.size_bytes if row.file and action is SyncAction.UPLOAD else 0
             return replace(outcome, size_bytes=size_bytes)
         return self._do(row, compared, known, outcome)
 
     def _do(
-        self, row: KeyRow, compared: Compared, known: FileDigests | None, outcome: Outcome
-    ) -> Outcome:
-        if outcome.action is Action.UPLOAD:
+        self, row: KeyRow, compared: Compared, known: FileDigests | None, outcome: KeyOutcome
+    ) -> KeyOutcome:
+        if outcome.action is SyncAction.UPLOAD:
             assert row.file is not None
             sent = self.send(row.key, row.file, compared.remote, known)
             edit = PutEntry(self._sent_record(row.key, row.file, sent), _since(row.entry))
             size_bytes = 0 if sent.verified_by == "adopted" else sent.digests.size_bytes
             return replace(outcome, edit=edit, token=sent.noted_token, size_bytes=size_bytes)
-        if outcome.action is Action.ENTER:
+        if outcome.action is SyncAction.ENTER:
             return replace(outcome, edit=self._entered(row, compared, known))
         assert self.writer is not None
         assert compared.remote is not None
-        more: tuple[Outcome, ...] = ()
-        if outcome.action is Action.KEEP_BOTH:
+        more: tuple[KeyOutcome, ...] = ()
+        if outcome.action is SyncAction.KEEP_BOTH:
             assert row.file is not None
             more = (self._keep_beside(row.key, row.file, known),)
         record = self.writer.fetch(row, compared.remote, self.clock)
@@ -135,7 +135,7 @@ class Workshop:
         self.cache.remember(file, digests, began_ns=began_ns)
         return digests
 
-    def _keep_beside(self, key: str, file: LocalFile, known: FileDigests | None) -> Outcome:
+    def _keep_beside(self, key: str, file: LocalFile, known: FileDigests | None) -> KeyOutcome:
         """Give the file of a conflict a second name, on both sides."""
         assert self.writer is not None
         digests = known or self._digests(file)
@@ -144,8 +144,8 @@ class Workshop:
         sent = self.send(other, beside, None, None)
         edit = PutEntry(self._sent_record(other, beside, sent), None)
         size_bytes = sent.digests.size_bytes
-        return Outcome(
-            other, KeyState.NEW_LOCALLY, Action.UPLOAD, edit, sent.noted_token, size_bytes
+        return KeyOutcome(
+            other, KeyState.NEW_LOCALLY, SyncAction.UPLOAD, edit, sent.noted_token, size_bytes
         )
 
     def _entered(self, row: KeyRow, compared: Compared, known: FileDigests | None) -> PutEntry:
@@ -184,11 +184,11 @@ class Workshop:
         )
 
 
-def action_for(row: KeyRow, sight: Sight, policy: Policy) -> Action:
+def action_for(row: KeyRow, sight: Sight, policy: Policy) -> SyncAction:
     """What is to be done about a key. What was made of a file is not deleted for want of one."""
     action = action_of(state_of(sight), sight, policy)
     derived = row.entry is not None and row.file is None and not is_mirrored(row.entry)
-    return Action.NOTHING if derived and row.remote is not None else action
+    return SyncAction.NOTHING if derived and row.remote is not None else action
 
 
 def _since(entry: Entry | None) -> int | None:

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from folder_sync_world import BUCKET, PREFIX, FolderSyncWorld, folder_sync_world
 from stocktake.errors import DeletionRefusedError, LocalFolderError, SyncConflictError
 from stocktake.manifests._compare import OnConflict
 from stocktake.manifests._sync_values import LocalCheck
-from sync_world import BUCKET, PREFIX, SyncWorld, sync_world
 
 FILES = {"a.jpg": b"first", "d/b.jpg": b"second" * 1000, "d/e/ü é.txt": b"", "z": b"last"}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[SyncWorld]:
-    with sync_world(tmp_path) as world:
+def world(tmp_path: Path) -> Iterator[FolderSyncWorld]:
+    with folder_sync_world(tmp_path) as world:
         yield world
 
 
-def test_first_sync_uploads_everything_once(world: SyncWorld) -> None:
+def test_first_sync_uploads_everything_once(world: FolderSyncWorld) -> None:
     world.write(FILES)
     result = world.sync()
     world.check_agreement()
@@ -33,7 +33,7 @@ def test_first_sync_uploads_everything_once(world: SyncWorld) -> None:
     assert result.state == "done"
 
 
-def test_second_sync_costs_one_listing_and_not_a_byte(world: SyncWorld) -> None:
+def test_second_sync_costs_one_listing_and_not_a_byte(world: FolderSyncWorld) -> None:
     world.write(FILES)
     world.sync()
     version = world.dataset.info().version
@@ -43,7 +43,7 @@ def test_second_sync_costs_one_listing_and_not_a_byte(world: SyncWorld) -> None:
     assert world.dataset.info().version == version
 
 
-def test_objects_say_whose_they_are(world: SyncWorld) -> None:
+def test_objects_say_whose_they_are(world: FolderSyncWorld) -> None:
     world.write({"a b.jpg": b"x"})
     world.sync()
     head = world.store.head(BUCKET, PREFIX + "a b.jpg")
@@ -56,7 +56,7 @@ def test_objects_say_whose_they_are(world: SyncWorld) -> None:
     assert record.verified_by == "checksum"
 
 
-def test_only_what_changed_goes_up(world: SyncWorld) -> None:
+def test_only_what_changed_goes_up(world: FolderSyncWorld) -> None:
     world.write(FILES)
     world.sync()
     world.write({"a.jpg": b"FIRST", "new": b"n"})
@@ -71,7 +71,7 @@ def test_only_what_changed_goes_up(world: SyncWorld) -> None:
     assert world.calls == {"ListObjectsV2": 1, "PutObject": 2}
 
 
-def test_same_size_and_time_but_other_bytes_is_seen(world: SyncWorld) -> None:
+def test_same_size_and_time_but_other_bytes_is_seen(world: FolderSyncWorld) -> None:
     world.write({"a": b"one"})
     world.sync()
     path = world.folder / "a"
@@ -82,7 +82,7 @@ def test_same_size_and_time_but_other_bytes_is_seen(world: SyncWorld) -> None:
     world.check_agreement()
 
 
-def test_times_are_trusted_only_if_asked(world: SyncWorld) -> None:
+def test_times_are_trusted_only_if_asked(world: FolderSyncWorld) -> None:
     world.write({"a": b"one"})
     world.sync()
     path = world.folder / "a"
@@ -93,7 +93,7 @@ def test_times_are_trusted_only_if_asked(world: SyncWorld) -> None:
     assert world.sync(check=LocalCheck.CONTENT).uploaded == 1
 
 
-def test_what_is_there_already_with_the_same_bytes_is_only_recorded(world: SyncWorld) -> None:
+def test_what_is_there_already_with_the_same_bytes_is_only_recorded(world: FolderSyncWorld) -> None:
     world.write(FILES)
     for name, data in FILES.items():
         world.put(name, data)
@@ -103,7 +103,7 @@ def test_what_is_there_already_with_the_same_bytes_is_only_recorded(world: SyncW
     assert world.calls == {"ListObjectsV2": 1}
 
 
-def test_an_object_of_somebody_else_is_never_overwritten(world: SyncWorld) -> None:
+def test_an_object_of_somebody_else_is_never_overwritten(world: FolderSyncWorld) -> None:
     world.write({"a": b"mine", "b": b"b"})
     world.put("a", b"theirs")
     result = world.sync()
@@ -113,7 +113,9 @@ def test_an_object_of_somebody_else_is_never_overwritten(world: SyncWorld) -> No
     assert set(world.entries()) == {"b"}
 
 
-def test_an_object_that_changed_behind_our_back_is_never_overwritten(world: SyncWorld) -> None:
+def test_an_object_that_changed_behind_our_back_is_never_overwritten(
+    world: FolderSyncWorld,
+) -> None:
     world.write({"a": b"mine", "b": b"b"})
     world.sync()
     world.put("a", b"theirs")
@@ -123,7 +125,7 @@ def test_an_object_that_changed_behind_our_back_is_never_overwritten(world: Sync
     assert world.objects()["a"] == b"theirs"
 
 
-def test_local_wins_if_it_was_said_so(world: SyncWorld) -> None:
+def test_local_wins_if_it_was_said_so(world: FolderSyncWorld) -> None:
     world.write({"a": b"mine"})
     world.put("a", b"theirs")
     result = world.sync(on_conflict=OnConflict.LOCAL)
@@ -132,7 +134,7 @@ def test_local_wins_if_it_was_said_so(world: SyncWorld) -> None:
     assert world.objects() == {"a": b"mine"}
 
 
-def test_remote_wins_if_it_was_said_so(world: SyncWorld) -> None:
+def test_remote_wins_if_it_was_said_so(world: FolderSyncWorld) -> None:
     world.write({"a": b"mine"})
     world.put("a", b"theirs")
     result = world.sync(on_conflict=OnConflict.REMOTE)
@@ -142,7 +144,7 @@ def test_remote_wins_if_it_was_said_so(world: SyncWorld) -> None:
     assert world.sync().identical == 1
 
 
-def test_both_are_kept_if_it_was_said_so(world: SyncWorld) -> None:
+def test_both_are_kept_if_it_was_said_so(world: FolderSyncWorld) -> None:
     world.write({"d/a.txt": b"mine"})
     world.put("d/a.txt", b"theirs")
     result = world.sync(on_conflict=OnConflict.BOTH)
@@ -156,7 +158,7 @@ def test_both_are_kept_if_it_was_said_so(world: SyncWorld) -> None:
     assert world.sync().identical == 2
 
 
-def test_stop_at_conflicts_does_nothing_at_all(world: SyncWorld) -> None:
+def test_stop_at_conflicts_does_nothing_at_all(world: FolderSyncWorld) -> None:
     world.write({"a": b"mine", "b": b"b"})
     world.put("a", b"theirs")
     with pytest.raises(SyncConflictError, match="1 files"):
@@ -167,7 +169,7 @@ def test_stop_at_conflicts_does_nothing_at_all(world: SyncWorld) -> None:
     assert world.sync(on_conflict=OnConflict.FAIL).uploaded == 1
 
 
-def test_deletions_are_not_carried_over_unless_asked(world: SyncWorld) -> None:
+def test_deletions_are_not_carried_over_unless_asked(world: FolderSyncWorld) -> None:
     world.write({str(number): b"x" for number in range(20)})
     world.sync()
     (world.folder / "7").unlink()
@@ -180,7 +182,7 @@ def test_deletions_are_not_carried_over_unless_asked(world: SyncWorld) -> None:
     assert [one.record.s3_key for one, _ in world.dataset.deletions(limit=9)] == [PREFIX + "7"]
 
 
-def test_mass_deletions_are_refused_whole(world: SyncWorld) -> None:
+def test_mass_deletions_are_refused_whole(world: FolderSyncWorld) -> None:
     world.write({str(number): b"x" for number in range(20)})
     world.sync()
     for number in range(3):
@@ -194,7 +196,7 @@ def test_mass_deletions_are_refused_whole(world: SyncWorld) -> None:
     world.check_agreement()
 
 
-def test_an_emptied_folder_deletes_nothing(world: SyncWorld) -> None:
+def test_an_emptied_folder_deletes_nothing(world: FolderSyncWorld) -> None:
     world.write(FILES)
     world.sync()
     for path in sorted(world.folder.rglob("*"), reverse=True):
@@ -204,7 +206,7 @@ def test_an_emptied_folder_deletes_nothing(world: SyncWorld) -> None:
     assert world.objects() == FILES
 
 
-def test_a_folder_that_is_gone_deletes_nothing(world: SyncWorld) -> None:
+def test_a_folder_that_is_gone_deletes_nothing(world: FolderSyncWorld) -> None:
     world.write(FILES)
     world.sync()
     world.folder.rename(world.folder.with_name("moved"))
@@ -213,7 +215,7 @@ def test_a_folder_that_is_gone_deletes_nothing(world: SyncWorld) -> None:
     assert world.objects() == FILES
 
 
-def test_what_cannot_be_read_is_not_deleted(world: SyncWorld) -> None:
+def test_what_cannot_be_read_is_not_deleted(world: FolderSyncWorld) -> None:
     world.write({f"d/{number}": b"x" for number in range(30)} | {"link": b"was a file"})
     world.sync()
     (world.folder / "link").unlink()
@@ -227,7 +229,7 @@ def test_what_cannot_be_read_is_not_deleted(world: SyncWorld) -> None:
     assert world.objects()["link"] == b"was a file"
 
 
-def test_an_object_that_changed_is_not_deleted(world: SyncWorld) -> None:
+def test_an_object_that_changed_is_not_deleted(world: FolderSyncWorld) -> None:
     world.write({str(number): b"x" for number in range(20)})
     world.sync()
     (world.folder / "7").unlink()
@@ -237,7 +239,7 @@ def test_an_object_that_changed_is_not_deleted(world: SyncWorld) -> None:
     assert world.objects()["7"] == b"somebody needs it"
 
 
-def test_what_is_gone_on_both_sides_is_recorded(world: SyncWorld) -> None:
+def test_what_is_gone_on_both_sides_is_recorded(world: FolderSyncWorld) -> None:
     world.write({str(number): b"x" for number in range(20)})
     world.sync()
     (world.folder / "7").unlink()
@@ -247,7 +249,7 @@ def test_what_is_gone_on_both_sides_is_recorded(world: SyncWorld) -> None:
     world.check_agreement()
 
 
-def test_an_object_that_was_deleted_comes_back(world: SyncWorld) -> None:
+def test_an_object_that_was_deleted_comes_back(world: FolderSyncWorld) -> None:
     world.write(FILES)
     world.sync()
     world.store.delete(BUCKET, [PREFIX + "z"])
@@ -256,7 +258,7 @@ def test_an_object_that_was_deleted_comes_back(world: SyncWorld) -> None:
     world.check_agreement()
 
 
-def test_dry_run_changes_nothing_and_says_what_it_would(world: SyncWorld) -> None:
+def test_dry_run_changes_nothing_and_says_what_it_would(world: FolderSyncWorld) -> None:
     world.write(FILES)
     world.put("only-there", b"x")
     result = world.sync(dry_run=True, two_way=True)
@@ -271,7 +273,7 @@ def test_dry_run_changes_nothing_and_says_what_it_would(world: SyncWorld) -> Non
     assert world.dataset.runs() == []
 
 
-def test_excluded_names_are_left_alone_on_both_sides(world: SyncWorld) -> None:
+def test_excluded_names_are_left_alone_on_both_sides(world: FolderSyncWorld) -> None:
     world.write({"a": b"a", "x.tmp": b"t", "cache/k": b"k"})
     world.put("y.tmp", b"theirs")
     world.put("cache/z", b"theirs")
@@ -281,7 +283,7 @@ def test_excluded_names_are_left_alone_on_both_sides(world: SyncWorld) -> None:
     assert set(world.files()) == {"a", "x.tmp", "cache/k"}
 
 
-def test_names_that_are_no_text_have_a_key_and_come_back(world: SyncWorld) -> None:
+def test_names_that_are_no_text_have_a_key_and_come_back(world: FolderSyncWorld) -> None:
     path = os.fsencode(world.folder) + b"/caf\xe9\n1"
     Path(os.fsdecode(path)).write_bytes(b"x")
     world.write({"cafe": b"y", "cag": b"z"})
@@ -295,7 +297,7 @@ def test_names_that_are_no_text_have_a_key_and_come_back(world: SyncWorld) -> No
     assert Path(os.fsdecode(path)).read_bytes() == b"x"
 
 
-def test_own_objects_and_folder_markers_are_no_part_of_it(world: SyncWorld) -> None:
+def test_own_objects_and_folder_markers_are_no_part_of_it(world: FolderSyncWorld) -> None:
     world.put(".stocktake/manifests/16_s3_manifest.json", b"{}")
     world.put("folder/", b"")
     world.write({"a": b"a"})
@@ -304,7 +306,7 @@ def test_own_objects_and_folder_markers_are_no_part_of_it(world: SyncWorld) -> N
     assert set(world.files()) == {"a"}
 
 
-def test_the_manifest_is_written_beside(world: SyncWorld, tmp_path: Path) -> None:
+def test_the_manifest_is_written_beside(world: FolderSyncWorld, tmp_path: Path) -> None:
     world.write({"a": b"a"})
     result = world.sync(manifest_folder=tmp_path / "manifests")
     assert result.manifest_file == tmp_path / "manifests" / "16_s3_manifest.json"
