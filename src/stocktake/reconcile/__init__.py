@@ -5,6 +5,7 @@ findings with severities, coverage per prefix, a task list, a report to read.
 Never: a change to either side, a finding without what it is known by, a sample sold as certainty.
 """
 
+from stocktake.reconcile._config import load_config, parse_config
 from stocktake.reconcile._desk import Desk
 from stocktake.reconcile._findings import (
     DEFAULT_SEVERITIES,
@@ -13,6 +14,7 @@ from stocktake.reconcile._findings import (
     Severity,
     SeverityRule,
 )
+from stocktake.reconcile._html import render_html
 from stocktake.reconcile._reconcile import reconcile
 from stocktake.reconcile._report import (
     Bar,
@@ -36,10 +38,13 @@ from stocktake.reconcile._request import (
     ShouldSpec,
 )
 from stocktake.reconcile._side import SIDE_ROW, Pair, Proof, Same, Side, SideFacts, SideKind
+from stocktake.reconcile._tasks import Action, Task, tasks_document, tasks_of
+from stocktake.reconcile._text import report_lines
 
 __all__ = [
     "DEFAULT_SEVERITIES",
     "SIDE_ROW",
+    "Action",
     "Bar",
     "Bounds",
     "Checks",
@@ -65,8 +70,15 @@ __all__ = [
     "Side",
     "SideFacts",
     "SideKind",
+    "Task",
     "Totals",
     "Verdict",
+    "load_config",
+    "parse_config",
     "reconcile",
+    "render_html",
+    "report_lines",
     "report_to_json",
+    "tasks_document",
+    "tasks_of",
 ]

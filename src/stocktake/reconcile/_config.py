@@ -28,6 +28,7 @@ _DEPTH_MAX = 32
 _FINDINGS_MAX = 1_000_000
 _PROBES_MAX = 100_000
 _WORKERS_MAX = 512
+_HEADS_MAX = 1_000_000_000
 
 
 def load_config(path: Path) -> ReconcileConfig:
@@ -227,6 +228,7 @@ def _checks(top: Section) -> Checks:
         stale_tolerance_s=(
             plain.stale_tolerance_s if tolerance is None else tolerance.total_seconds()
         ),
+        heads_max=_count(top, "heads_max", plain.heads_max, 0, _HEADS_MAX),
         allow_extra=_flag(top, "allow_extra", default=plain.allow_extra),
     )
 

@@ -95,6 +95,12 @@ TOP = (
         "ETags without `-` are MD5s: right for buckets without KMS keys.",
         "false",
     ),
+    Key(
+        "heads_max",
+        "number",
+        "Most HEAD requests about objects whose checksums a listing leaves open.",
+        "10000",
+    ),
     Key("storage_class", "texts", "Allowed storage classes.", "any"),
     Key("stale", "section", "What counts as stale."),
     Key("allow_extra", "true or false", "Objects that nobody expects are fine.", "false"),

@@ -20,6 +20,7 @@ from stocktake.reconcile._said import (
     freshness_text,
     headline,
     mode_text,
+    notes_of,
     requests_text,
     should_text,
     verdict_tone,
@@ -205,19 +206,10 @@ def _group(severity: Severity, group: list[Finding], total: int) -> str:
 
 
 def _notes(report: ReconcileReport) -> str:
-    notes = [
-        *report.notes,
-        *(f"What is there: {note}" for note in report.have.notes),
-        *(f"What should be there: {note}" for note in report.should.notes),
-        *(f"{count:,} not compared: {why}" for why, count in report.not_comparable.items()),
-    ]
-    if report.totals.excluded:
-        notes.append(f"{report.totals.excluded:,} names were left out")
-    if report.totals.outside:
-        notes.append(f"{report.totals.outside:,} expected names are outside of `names.strip`")
+    notes = notes_of(report)
     if not notes:
         return ""
-    items = "".join(f"<li>{text(note)}</li>" for note in dict.fromkeys(notes))
+    items = "".join(f"<li>{text(note)}</li>" for note in notes)
     return f"<h2>Notes</h2><ul>{items}</ul>"
 
 

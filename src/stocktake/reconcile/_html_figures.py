@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stocktake.listing import Estimate
 from stocktake.reconcile._charts import ChartBar, bar_chart
 from stocktake.reconcile._html_parts import key, number, table, text, words
 from stocktake.reconcile._report import Bar, PrefixCoverage, ReconcileReport
+from stocktake.reconcile._said import interval_text
 from stocktake.reconcile._shown import count_text, percent_text, size_text
 
 _CHART_PREFIXES = 12
@@ -91,14 +91,15 @@ def sample_part(report: ReconcileReport) -> str:
         ChartBar(
             name,
             one.value,
-            _interval(one),
+            f"{count_text(one.value)}, {interval_text(one)}",
             low=one.low,
             high=one.high if one.is_bounded else None,
         )
         for name, one in estimates
     ]
     rows = [
-        (words(name), number(count_text(one.value)), number(_ends(one))) for name, one in estimates
+        (words(name), number(count_text(one.value)), number(interval_text(one)))
+        for name, one in estimates
     ]
     coverage = figures.coverage_percent
     rows.append(
@@ -119,13 +120,3 @@ def sample_part(report: ReconcileReport) -> str:
         f"{bar_chart('estimates', 'Estimates with their intervals', bars)}"
         f"{table('Estimates for all objects', ('', 'Estimate', 'Interval'), rows, (1, 2))}"
     )
-
-
-def _interval(one: Estimate) -> str:
-    return f"{count_text(one.value)} ({_ends(one)})"
-
-
-def _ends(one: Estimate) -> str:
-    if not one.is_bounded:
-        return f"{count_text(one.low)} or more"
-    return f"{count_text(one.low)} to {count_text(one.high)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from stocktake.listing import Estimate
 from stocktake.reconcile._findings import Severity
 from stocktake.reconcile._report import ReconcileReport
 from stocktake.reconcile._request import ScanMode, ShouldKind
@@ -92,7 +93,19 @@ def complete_text(report: ReconcileReport, side: SideFacts) -> str:
     if not side.complete:
         return "no: see the notes"
     is_sample = side is report.have and report.mode is ScanMode.SAMPLE
+    figures = report.sample
+    if is_sample and figures is not None and figures.cells_compared == figures.cells:
+        return "yes: the sample took all of it"
     return "no: a sample" if is_sample else "yes"
+
+
+def interval_text(one: Estimate) -> str:
+    """The interval of an estimate, or that there is none."""
+    if one.is_exact:
+        return "exactly"
+    if not one.is_bounded:
+        return f"at least {count_text(one.low)}, with no upper end"
+    return f"from {count_text(one.low)} to {count_text(one.high)}"
 
 
 def requests_text(side: SideFacts) -> str:
@@ -100,3 +113,19 @@ def requests_text(side: SideFacts) -> str:
     if not side.requests:
         return "none"
     return ", ".join(f"{count:,} {name}" for name, count in sorted(side.requests.items()))
+
+
+def notes_of(report: ReconcileReport) -> list[str]:
+    """Everything a person should know beside the findings, each once."""
+    totals = report.totals
+    notes = [
+        *report.notes,
+        *(f"what is there: {note}" for note in report.have.notes),
+        *(f"what should be there: {note}" for note in report.should.notes),
+        *(f"{count:,} not compared: {why}" for why, count in report.not_comparable.items()),
+    ]
+    if totals.excluded:
+        notes.append(f"{totals.excluded:,} names were left out")
+    if totals.outside:
+        notes.append(f"{totals.outside:,} expected names are outside of `names.strip`")
+    return list(dict.fromkeys(notes))

@@ -148,6 +148,7 @@ def test_every_name_that_the_tables_have_is_read():
     exclude: "*.tmp"
     checksums: true
     trust_etags: true
+    heads_max: 7
     storage_class: [STANDARD, GLACIER]
     stale: {{check: true, tolerance: 5m}}
     allow_extra: true
@@ -166,7 +167,7 @@ def test_every_name_that_the_tables_have_is_read():
     assert (config.names.strip, config.names.add) == ("a/", "b/")
     assert (checks.exclude, checks.trust_etags, checks.allow_extra) == (("*.tmp",), True, True)
     assert checks.storage_classes == ("STANDARD", "GLACIER")
-    assert checks.stale_tolerance_s == 300
+    assert (checks.stale_tolerance_s, checks.heads_max) == (300, 7)
     assert set(config.severities.values()) == {Severity.CRITICAL}
     assert (config.fail_on, config.coverage_depth) == (Severity.HIGH, 2)
     assert (config.findings_max, config.findings_file) == (5, HERE / "all.jsonl")
