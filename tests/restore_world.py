@@ -114,25 +114,45 @@ def record_of(path: str, data: bytes, **more: Any) -> UploadRecord:
     return replace(record, **more)
 
 
-@contextmanager
-def restore_world(
-    tmp_path: Path, *, versioned: bool = False, clock: Clock | None = None
-) -> Iterator[RestoreWorld]:
-    """The world, ended after the block."""
-    clock = clock or SystemClock()
-    meter = Meter()
-    with FakeS3() as fake:
-        fake.create_bucket(BUCKET)
-        store = open_store(fake.options(), meter=meter, clock=clock)
+@dataclass
+class Served:
+    """A fake S3 and a store of it, for the worlds of many tests: the client takes its time."""
+
+    fake: FakeS3
+    store: Store
+    meter: Meter
+
+    def fresh_bucket(self, *, versioned: bool) -> None:
+        """Begin anew with one empty bucket."""
+        self.fake.buckets.clear()
+        self.fake.create_bucket(BUCKET)
         if versioned:
-            store.describe(
+            self.store.describe(
                 "PutBucketVersioning", BUCKET, VersioningConfiguration={"Status": "Enabled"}
             )
-        state = open_state(f"sqlite:///{tmp_path / 'state.db'}", clock=clock)
+
+
+@contextmanager
+def serve() -> Iterator[Served]:
+    """Serve worlds until the end of the block."""
+    meter = Meter()
+    with FakeS3() as fake:
+        store = open_store(fake.options(), meter=meter)
         try:
-            spec = DatasetSpec("16", "Style 16", BUCKET, PREFIX)
-            dataset = create_dataset(state, spec)
-            yield RestoreWorld(fake, store, meter, state, dataset, tmp_path / "to")
+            yield Served(fake, store, meter)
         finally:
-            state.close()
             store.close()
+
+
+@contextmanager
+def restore_world(
+    served: Served, tmp_path: Path, *, versioned: bool = False, clock: Clock | None = None
+) -> Iterator[RestoreWorld]:
+    """A world, ended after the block. One at a time for each server."""
+    served.fresh_bucket(versioned=versioned)
+    state = open_state(f"sqlite:///{tmp_path / 'state.db'}", clock=clock or SystemClock())
+    try:
+        dataset = create_dataset(state, DatasetSpec("16", "Style 16", BUCKET, PREFIX))
+        yield RestoreWorld(served.fake, served.store, served.meter, state, dataset, tmp_path / "to")
+    finally:
+        state.close()

@@ -42,6 +42,11 @@ def part_tag(run_id: str) -> str:
     return hashlib.blake2b(run_id.encode(), digest_size=6).hexdigest()
 
 
+def is_unfinished(path: bytes) -> bool:
+    """Whether a path is that of an unfinished file of some run."""
+    return _PART_NAME.fullmatch(path.rpartition(b"/")[2]) is not None
+
+
 class TargetFolder:
     """Makes files below a folder. Safe to use from several threads; a context manager.
 

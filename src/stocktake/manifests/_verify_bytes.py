@@ -20,7 +20,8 @@ class Expected:
     """What is known of an object's bytes before they are read. None: not known.
 
     Attributes:
-        etag: Counts only where nothing better is known, and only if it is made of MD5s.
+        etag: Counts only where nothing better is known. It can prove the bytes, and never disprove
+            them: nobody says how the object is encrypted.
         part_size_bytes: Of the multipart upload that the ETag is of.
     """
 
@@ -111,7 +112,8 @@ class ByteCheck:
         compared = self._compared()
         for by, expected, found in compared:
             if expected != found:
-                return ByteVerdict(by, expected, found, same=False)
+                # encrypted by KMS or the customer, an ETag of the same bytes is another one
+                return ByteVerdict(by, expected, found, same=None if by == "etag" else False)
         if not compared:
             return ByteVerdict("", "", "", same=None)
         by, expected, found = compared[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from restore_world import MTIME_NS, PREFIX, RestoreWorld, record_of, restore_world
+from restore_world import MTIME_NS, PREFIX, RestoreWorld, Served, record_of, restore_world, serve
 from stocktake.clock import FixedClock, SystemClock
 from stocktake.errors import (
     BucketNotFoundError,
@@ -32,9 +32,15 @@ from stocktake.testing._blobs import BytesBlob
 FILES = {"a.jpg": b"first", "d/b.jpg": b"second" * 1000, "d/e/ü é.txt": b"", "z": b"last"}
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serve() as served:
+        yield served
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RestoreWorld]:
-    with restore_world(tmp_path) as world:
+def world(served: Served, tmp_path: Path) -> Iterator[RestoreWorld]:
+    with restore_world(served, tmp_path) as world:
         yield world
 
 
@@ -224,8 +230,10 @@ def test_object_gone_changed_rotten_or_archived_is_said(world: RestoreWorld) -> 
     assert "no version of it" in why["changed"]
 
 
-def test_earlier_version_comes_back_where_the_bucket_keeps_versions(tmp_path: Path) -> None:
-    with restore_world(tmp_path, versioned=True) as world:
+def test_earlier_version_comes_back_where_the_bucket_keeps_versions(
+    served: Served, tmp_path: Path
+) -> None:
+    with restore_world(served, tmp_path, versioned=True) as world:
         old = {"a": b"one", "b": b"two", "c": b"three"}
         first = world.add(old)
         world.add({"a": b"one, again", "d": b"four"})
@@ -251,9 +259,9 @@ def test_earlier_version_without_bucket_versions_says_which_bytes_are_gone(
     assert world.tree() == {"c": b"three"}
 
 
-def test_manifest_as_it_was_at_a_time(tmp_path: Path) -> None:
+def test_manifest_as_it_was_at_a_time(served: Served, tmp_path: Path) -> None:
     clock = FixedClock(datetime.now(UTC))
-    with restore_world(tmp_path, versioned=True, clock=clock) as world:
+    with restore_world(served, tmp_path, versioned=True, clock=clock) as world:
         begun = clock.now()
         clock.advance(60)
         world.add({"a": b"one"})
