@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from stocktake.manifests._dataset_address import base_url_of, object_url, set_base_url
     from stocktake.manifests._dataset_events import FileEvent, FileEventKind, read_events
     from stocktake.manifests._dataset_version import find_version, version_at
+    from stocktake.manifests._export import Algorithm, LeftOut, export_csv, export_sums
+    from stocktake.manifests._export_bag import BagResult, export_bag
     from stocktake.manifests._foreign import ParsedManifest, parse_manifest
     from stocktake.manifests._local_digests import DigestCache, FileDigests, FileHasher, digest_file
     from stocktake.manifests._render import (
@@ -96,6 +98,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
+    "Algorithm",
+    "BagResult",
     "Commit",
     "CopyOptions",
     "CopyResult",
@@ -117,6 +121,7 @@ __all__ = [
     "FileHasher",
     "KeyOutcome",
     "KeyState",
+    "LeftOut",
     "LocalCheck",
     "LocalFile",
     "NotedUpload",
@@ -153,6 +158,9 @@ __all__ = [
     "copy_place",
     "create_dataset",
     "digest_file",
+    "export_bag",
+    "export_csv",
+    "export_sums",
     "file_values",
     "find_local",
     "find_version",
@@ -216,6 +224,16 @@ _LATER = {
         "find_version",
         "version_at",
     ),
+    "_export": (
+        "Algorithm",
+        "LeftOut",
+        "export_csv",
+        "export_sums",
+    ),
+    "_export_bag": (
+        "BagResult",
+        "export_bag",
+    ),
     "_foreign": (
         "ParsedManifest",
         "parse_manifest",
@@ -259,7 +277,6 @@ _LATER = {
         "Share",
     ),
     "_restore": ("restore_dataset",),
-    "_restore_fetch": (),
     "_restore_options": (
         "Overwrite",
         "RestoreFinding",
@@ -269,7 +286,6 @@ _LATER = {
     ),
     "_restore_path": ("PathProblem",),
     "_verify": ("verify_dataset",),
-    "_verify_bytes": (),
     "_verify_share": ("SampledShare",),
     "_verify_values": (
         "Damage",
