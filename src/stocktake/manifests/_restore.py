@@ -17,9 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stocktake.clock import Clock, format_utc
+from stocktake.clock import Clock
 from stocktake.errors import (
-    DatasetNotFoundError,
     InterruptedRunError,
     RestoreTargetError,
     StocktakeError,
@@ -86,7 +85,7 @@ def restore_dataset(
         StoreError: None of the objects can be had: wrong credentials, no such bucket.
         InvalidSettingError: A glob makes no sense.
     """
-    version = _version(dataset, options)
+    version = dataset.info().version if options.version is None else options.version
     meter = meter or Meter()
     job = _Restore(dataset, store, target, options, version, progress or NoProgress())
     began = clock.monotonic_s(), dict(meter.calls), meter.received_bytes
@@ -116,24 +115,6 @@ def restore_dataset(
     finally:
         dataset.end_run(job.run_id, state, result().to_dict(findings=False))
     return result()
-
-
-def _version(dataset: Dataset, options: RestoreOptions) -> int:
-    """The version that is asked for.
-
-    Raises:
-        DatasetNotFoundError: There is none.
-    """
-    if options.at is None:
-        return dataset.info().version if options.version is None else options.version
-    for one in dataset.history():
-        if one.at <= options.at:
-            return one.version
-    raise DatasetNotFoundError(
-        f"dataset `{dataset.id}` had no files yet at {format_utc(options.at)}",
-        hint=f"see its versions: stocktake manifest history {dataset.id}",
-        dataset=dataset.id,
-    )
 
 
 @dataclass
@@ -317,13 +298,8 @@ def _remove_leftovers(
     dataset: Dataset, folder: TargetFolder, place: str, run_id: str | None
 ) -> int:
     """Remove what runs that were killed left unfinished here, and note that they are over."""
-    host = socket.gethostname()
-    runs = [
-        one
-        for one in dataset.runs(limit=_RUNS_LOOKED_AT)
-        if one.state == "running" and one.place == place and one.owner_host == host
-    ]
-    dead = [one for one in runs if one.id != run_id and not _is_alive(one)]
+    runs = [one for one in dataset.runs(limit=_RUNS_LOOKED_AT) if one.place == place]
+    dead = [one for one in runs if one.id != run_id and is_abandoned(one)]
     removed = folder.remove_parts([one.id for one in dead])
     for one in dead:
         if one.kind is RunKind.RESTORE:
@@ -331,13 +307,16 @@ def _remove_leftovers(
     return removed
 
 
-def _is_alive(run: RunInfo) -> bool:
+def is_abandoned(run: RunInfo) -> bool:
+    """Whether a run that was not ended is one of this host whose process is gone."""
+    if run.state != "running" or run.owner_host != socket.gethostname():
+        return False
     if run.owner_pid == os.getpid():
-        return False  # a run of this process that was not ended
+        return True  # a process that was killed had the number that this one has now
     try:
         os.kill(run.owner_pid, 0)
     except ProcessLookupError:
-        return False
-    except PermissionError:
         return True
-    return True
+    except PermissionError:
+        return False
+    return False

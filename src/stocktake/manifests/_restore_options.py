@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -26,7 +25,6 @@ class RestoreOptions:
 
     Attributes:
         version: Of the manifest; None: the one there is now.
-        at: The manifest as it was then; excludes `version`.
         include: Globs as for `--exclude` of sync: only paths that match one; empty: all.
         overwrite: What becomes of files that are there and are others. Those that have the right
             bytes already are never fetched again, but with `ALWAYS`.
@@ -36,7 +34,6 @@ class RestoreOptions:
     """
 
     version: int | None = None
-    at: datetime | None = None
     include: Sequence[str] = ()
     overwrite: Overwrite = Overwrite.NEVER
     read_back: bool = False
