@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stocktake.clock import SystemClock
-from stocktake.manifests import RunKind, UploadRecord, open_dataset
+from stocktake.manifests import RunKind, UploadRecord, list_datasets, open_dataset
 from stocktake.model import normalise_etag
 from stocktake.state import open_state
 from stocktake.store import open_store
@@ -53,6 +55,66 @@ class Ended:
 
 
 @dataclass
+class Child:
+    """A process, and where it writes."""
+
+    pid: int
+    output: Path
+    errors: Path
+
+    def kill(self) -> None:
+        """As `kill -9`; it is there, living or not, until it is waited for."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+class Children:
+    """Starts processes by forking one that has loaded the program."""
+
+    def __init__(self) -> None:
+        kept = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR")
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._server = subprocess.Popen(
+            [sys.executable, str(CHILD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={name: os.environ[name] for name in kept if name in os.environ},
+        )
+
+    def start(self, wanted: dict[str, Any], kill_at: str | None, folder: Path) -> Child:
+        number = next(self._numbers)
+        output, errors = folder / f"{number}.out", folder / f"{number}.err"
+        asked = {"start": wanted, "kill_at": kill_at}
+        pid = self._ask(asked | {"output": str(output), "errors": str(errors)})
+        return Child(pid, output, errors)
+
+    def wait(self, child: Child) -> Ended:
+        """Until it has ended; one that hangs is killed."""
+        timer = threading.Timer(LONGEST_S, child.kill)
+        timer.start()
+        try:
+            status = self._ask({"wait": child.pid})
+        finally:
+            timer.cancel()
+        return Ended(status, child.output.read_text(), child.errors.read_text())
+
+    def _ask(self, asked: dict[str, Any]) -> int:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        with self._lock:
+            self._server.stdin.write(json.dumps(asked) + "\n")
+            self._server.stdin.flush()
+            return int(self._server.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        with self._server:
+            assert self._server.stdin is not None
+            self._server.stdin.close()
+
+
+@dataclass
 class Host:
     """A folder and what is in it."""
 
@@ -84,6 +146,7 @@ class SyncWorld:
 
     root: Path
     fake: FakeS3
+    children: Children
     database: str = ""
     dice: random.Random = field(default_factory=lambda: random.Random(11))
     written: set[tuple[str, str]] = field(default_factory=set)
@@ -110,14 +173,18 @@ class SyncWorld:
         host.write(name, body)
 
     def turn(self, host: Host, name: str, *, large: bool = True) -> None:
-        """New files, one of them large, and of those that are there some changed, some gone."""
-        before = sorted(host.files)
+        """New files, one of them large, and of those that are there some changed, some gone.
+
+        Only what the manifest has as it is changes: whatever was sent by a process that died before
+        it could say so is nobody's to overwrite or delete until a sync has recognised it.
+        """
+        before = sorted(self.recorded(host)) if host.files else []
         for number in range(4):
             self.write(host, f"{name}/{number}.txt", 40 + number)
         if large:
             self.write(host, f"{name}/large.bin", 5 * MIB + 17)
         if len(before) > 6:
-            changed, *gone = self.dice.sample(before, 4)
+            changed, *gone = self.dice.sample(before, 3)
             self.write(host, changed, 33)
             for one in gone:
                 host.remove(one)
@@ -129,9 +196,16 @@ class SyncWorld:
         if number % 2:
             self.write(host, f"{host.folder.name}/{number}.bin", 5 * MIB + 1)
 
-    def start(self, host: Host, what: str = "sync", **more: Any) -> subprocess.Popen[str]:
-        """A process; names in capitals are its environment."""
-        environment = {name: value for name, value in more.items() if name.isupper()}
+    def start(
+        self,
+        host: Host,
+        what: str = "sync",
+        *,
+        kill_at: str | None = None,
+        delete: bool = True,
+        two_way: bool = False,
+    ) -> Child:
+        """A process that is at it."""
         wanted = {
             "what": what,
             "endpoint_url": self.fake.endpoint_url,
@@ -140,41 +214,21 @@ class SyncWorld:
             "bucket": BUCKET,
             "prefix": PREFIX,
             "manifests": str(self.manifests),
-            "delete": more.get("delete", True),
-            "two_way": more.get("two_way", False),
+            "delete": delete,
+            "two_way": two_way,
         }
-        kept = {
-            name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ
-        }
-        return subprocess.Popen(
-            [sys.executable, str(CHILD), json.dumps(wanted)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=kept | {"HOME": str(self.root / "home")} | environment,
-        )
-
-    def end(self, process: subprocess.Popen[str]) -> Ended:
-        """Wait for it."""
-        try:
-            output, errors = process.communicate(timeout=LONGEST_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-            raise AssertionError(f"still running after {LONGEST_S} s:\n{errors[-3000:]}") from None
-        return Ended(process.returncode, output, errors)
+        return self.children.start(wanted, kill_at, self.root)
 
     def run(self, host: Host, what: str = "sync", **more: Any) -> Ended:
         """One process from start to end, or to its death."""
-        return self.end(self.start(host, what, **more))
+        return self.children.wait(self.start(host, what, **more))
 
-    def check(self, *hosts: Host, **more: Any) -> None:
+    def check(self, *hosts: Host) -> None:
         """After a clean end: folders, bucket and manifest are the same, and nothing is left."""
         self.check_always()
         files = {name: body for host in hosts for name, body in host.files.items()}
         for host in hosts:
-            assert host.found() == host.files
+            self.check_folder(host)
         self.check_bucket(files)
         self.check_nothing_open()
         records = self.records()
@@ -197,11 +251,18 @@ class SyncWorld:
             bodies = [one for one in digests if one != "deleted"]
             assert len(bodies) == len(set(bodies)), f"{key} was written twice"
             assert {(key, one) for one in bodies} <= self.written, f"{key} has bytes of nobody"
-            for one, other in zip(digests, digests[1:], strict=False):
+            for one, other in itertools.pairwise(digests):
                 assert (one, other) != ("deleted", "deleted"), f"{key} was deleted twice"
         for key, record in self.records().items():
             assert record.sha256 in seen.get(key, []), f"{key} is not what the manifest says"
         self.check_manifest_file()
+
+    def check_folder(self, host: Host) -> None:
+        found, name = host.found(), host.folder.name
+        strange = sorted(found.keys() - host.files.keys())
+        missing = sorted(host.files.keys() - found.keys())
+        assert (strange, missing) == ([], []), f"{name}: strange and missing files"
+        assert found == host.files
 
     def check_bucket(self, files: dict[str, bytes]) -> None:
         found = {version.key: digest(bytes_of(version)) for version in self.current()}
@@ -229,10 +290,18 @@ class SyncWorld:
                 manifest = json.loads(path.read_bytes())
                 assert manifest["total_files"] == len(manifest["files"])
 
+    def recorded(self, host: Host) -> list[str]:
+        """Files that the manifest has as they are."""
+        records = self.records()
+        found = ((name, records.get(PREFIX + name)) for name in host.files)
+        return [name for name, one in found if one and one.sha256 == digest(host.files[name])]
+
     def records(self) -> dict[str, UploadRecord]:
         """What the manifest says; nothing if it was never begun."""
         with open_state(self.database, clock=SystemClock()) as state:
             state.upgrade()
+            if all(one.id != "16" for one in list_datasets(state)):
+                return {}
             dataset = open_dataset(state, "16")
             return {entry.record.s3_key: entry.record for entry in dataset.entries()}
 
@@ -240,7 +309,8 @@ class SyncWorld:
         """All of them, of each key the oldest first."""
         table = self.fake.buckets[BUCKET].table
         found = [one for one, _ in table.versions_page("", "", ("", ""), 10**6).versions]
-        return sorted(reversed(found), key=lambda one: one.key)
+        found.reverse()
+        return sorted(found, key=lambda one: one.key)
 
     def current(self) -> list[Version]:
         """The objects that a listing shows, but for our own."""
