@@ -59,6 +59,12 @@ if TYPE_CHECKING:
     from stocktake.manifests._export import Algorithm, LeftOut, export_csv, export_sums
     from stocktake.manifests._export_bag import BagResult, export_bag
     from stocktake.manifests._foreign import ParsedManifest, parse_manifest
+    from stocktake.manifests._import import (
+        ImportCheck,
+        check_records,
+        import_records,
+        import_segments,
+    )
     from stocktake.manifests._local_digests import DigestCache, FileDigests, FileHasher, digest_file
     from stocktake.manifests._render import (
         file_values,
@@ -68,7 +74,7 @@ if TYPE_CHECKING:
         version_info,
     )
     from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
-    from stocktake.manifests._restore import restore_dataset
+    from stocktake.manifests._restore import is_abandoned, restore_dataset
     from stocktake.manifests._restore_options import (
         Overwrite,
         RestoreFinding,
@@ -119,6 +125,7 @@ __all__ = [
     "FileEvent",
     "FileEventKind",
     "FileHasher",
+    "ImportCheck",
     "KeyOutcome",
     "KeyState",
     "LeftOut",
@@ -155,6 +162,7 @@ __all__ = [
     "VersionInfo",
     "base_url_of",
     "check_etag",
+    "check_records",
     "copy_place",
     "create_dataset",
     "digest_file",
@@ -166,6 +174,9 @@ __all__ = [
     "find_version",
     "forget_dataset",
     "head_values",
+    "import_records",
+    "import_segments",
+    "is_abandoned",
     "list_datasets",
     "local_key",
     "manifest_etag",
@@ -238,6 +249,12 @@ _LATER = {
         "ParsedManifest",
         "parse_manifest",
     ),
+    "_import": (
+        "ImportCheck",
+        "check_records",
+        "import_records",
+        "import_segments",
+    ),
     "_local_digests": (
         "DigestCache",
         "FileDigests",
@@ -276,7 +293,10 @@ _LATER = {
         "Extreme",
         "Share",
     ),
-    "_restore": ("restore_dataset",),
+    "_restore": (
+        "is_abandoned",
+        "restore_dataset",
+    ),
     "_restore_options": (
         "Overwrite",
         "RestoreFinding",
