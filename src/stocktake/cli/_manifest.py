@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stocktake.cli import _manifest_look, _manifest_make
+from stocktake.cli import _manifest_look, _manifest_make, _manifest_restore, _manifest_verify
 from stocktake.cli._manifest_app import app
 
 __all__ = ["app"]
 
-_COMMANDS = (_manifest_look, _manifest_make)
+_COMMANDS = (_manifest_look, _manifest_make, _manifest_verify, _manifest_restore)
 """Importing them puts their commands into the group, in this order."""

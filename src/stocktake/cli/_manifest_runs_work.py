@@ -1,0 +1,117 @@
+"""Work of `manifest runs`: what was done with a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stocktake.cli._output import Column
+from stocktake.cli._run import Run
+from stocktake.cli._text import count_text, duration_text, size_text, time_text
+from stocktake.errors import UsageError
+from stocktake.manifests import RunInfo, RunKind, is_abandoned, open_dataset
+from stocktake.model import display_key
+
+_RUNS = (
+    Column("STARTED (UTC)"),
+    Column("KIND"),
+    Column("STATE"),
+    Column("VERSION", right=True),
+    Column("TOOK", right=True),
+    Column("RESULT", flexible=True),
+    Column("FOLDER", flexible=True),
+)
+
+
+def show_runs(run: Run, dataset_id: str, kind: str | None, limit: int) -> int:
+    """Answer `manifest runs`."""
+    wanted = _kind(kind)
+    with run.open_catalog() as catalog:
+        dataset = open_dataset(catalog.state, dataset_id)
+        found = dataset.runs(wanted, limit=limit)
+    if run.out.json:
+        run.out.rows_document({"dataset": dataset_id}, map(_json, found), "runs")
+        return 0
+    if not run.out.table(_RUNS, map(_row, found)):
+        what = "nothing was done" if wanted is None else f"there was no {wanted}"
+        run.out.line(f"{what} with `{dataset_id}` yet")
+    return 0
+
+
+def _kind(kind: str | None) -> RunKind | None:
+    if kind is None:
+        return None
+    try:
+        return RunKind(kind)
+    except ValueError:
+        raise UsageError(
+            f"--kind cannot be `{kind}`", hint="one of sync, verify, restore"
+        ) from None
+
+
+def _state(one: RunInfo) -> str:
+    return "killed" if is_abandoned(one) else one.state
+
+
+def _json(one: RunInfo) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": str(one.kind),
+        "state": _state(one),
+        "started_at": one.started_at,
+        "finished_at": one.finished_at,
+        "version": one.version,
+        "place": one.place,
+        "owner_host": one.owner_host,
+        "owner_pid": one.owner_pid,
+        "result": dict(one.result),
+    }
+
+
+def _row(one: RunInfo) -> tuple[str, ...]:
+    took = None if one.finished_at is None else (one.finished_at - one.started_at).total_seconds()
+    return (
+        time_text(one.started_at),
+        str(one.kind),
+        _state(one),
+        "" if one.version is None else str(one.version),
+        "" if took is None else duration_text(took),
+        _result(one),
+        "" if one.place is None else display_key(one.place),
+    )
+
+
+def _result(one: RunInfo) -> str:
+    """In a few words what came of it."""
+    result = one.result
+    if not result:
+        return ""
+    if one.kind is RunKind.RESTORE:
+        texts = _counted(result, {"files": "restored", "identical": "there already"})
+        texts.append(size_text(int(result.get("size_bytes", 0))))
+        return ", ".join(texts + _tallies(result.get("problems")))
+    if one.kind is RunKind.VERIFY:
+        texts = [f"by {result.get('level', '?')}", *_counted(result, {"identical": "the same"})]
+        return ", ".join(texts + _tallies(result.get("counts")))
+    named = {
+        "uploaded": "uploaded",
+        "downloaded": "downloaded",
+        "deleted": "deleted",
+        "conflicts": "conflicts",
+        "failed": "failed",
+    }
+    return ", ".join(_counted(result, named)) or "nothing to transfer"
+
+
+def _counted(result: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    return [
+        f"{count_text(int(result[name]))} {word}"
+        for name, word in names.items()
+        if result.get(name)
+    ]
+
+
+def _tallies(counts: Any) -> list[str]:
+    if not isinstance(counts, Mapping):
+        return []
+    return [f"{count_text(int(count))} {what}" for what, count in counts.items()]
