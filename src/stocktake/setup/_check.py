@@ -10,8 +10,10 @@ from stocktake.clock import Clock, SystemClock
 from stocktake.errors import (
     AccessDeniedError,
     BucketNotFoundError,
+    CredentialsError,
     SetupError,
     StoreError,
+    StoreUnavailableError,
     UnsupportedOperationError,
 )
 from stocktake.setup._check_configuration import check_configuration
@@ -169,11 +171,13 @@ class _Look:
         title = "Inventory configurations"
         try:
             found = list(list_configurations(self._store, bucket))
+        except (CredentialsError, StoreUnavailableError):
+            raise
         except UnsupportedOperationError as error:
             return [], _no_inventories(bucket, title, error)
-        except AccessDeniedError as error:
-            return [], not_seen("configurations", title, error)
         except StoreError as error:
+            if bucket.endswith(_DIRECTORY_BUCKET) and not isinstance(error, AccessDeniedError):
+                return [], _directory_bucket(bucket, title, error)
             return [], not_seen("configurations", title, error)
         if wanted is not None:
             named = [one for one in found if one.id == wanted]
@@ -233,17 +237,25 @@ def _owned(asked: Asked) -> bool | None:
 
 def _no_inventories(bucket: str, title: str, error: StoreError) -> Check:
     if bucket.endswith(_DIRECTORY_BUCKET):
-        why = (
-            f"{bucket} is a directory bucket: its inventory configurations are kept at another "
-            f"endpoint (s3express-control), which did not answer as such ({error.message})"
-        )
-    else:
-        why = f"this store has no inventory reports of its own ({error.message})"
+        return _directory_bucket(bucket, title, error)
+    why = f"this store has no inventory reports of its own ({error.message})"
     fix = Fix(
         "let stocktake write reports in the same layout, from a listing",
         f"stocktake inventory write s3://{bucket} --to s3://REPORTS-BUCKET/reports",
     )
     return Check("configurations", title, CheckState.FAILED, why, fix)
+
+
+def _directory_bucket(bucket: str, title: str, error: StoreError) -> Check:
+    why = (
+        f"{bucket} is a directory bucket, whose inventory configurations are kept at another "
+        f"endpoint (s3express-control): it did not answer from here ({error.message})"
+    )
+    fix = Fix(
+        "look there; s3express:GetInventoryConfiguration is needed, and fewer fields are offered",
+        f"aws s3api list-bucket-inventory-configurations --bucket {bucket}",
+    )
+    return Check("configurations", title, CheckState.UNKNOWN, why, fix)
 
 
 def _none_configured(request: CheckRequest, title: str) -> Check:

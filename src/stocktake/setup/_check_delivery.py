@@ -27,7 +27,7 @@ from stocktake.inventory import (
 )
 from stocktake.setup._checks import Check, CheckState, Fix, not_seen
 from stocktake.setup._configuration import Configuration
-from stocktake.store import ByteRange, Store
+from stocktake.store import ByteRange, ObjectHead, Store
 
 FIRST_DUE = timedelta(hours=48)
 """The first report comes up to 48 hours after the configuration, says S3."""
@@ -199,29 +199,41 @@ def _reading(
 def _parts(store: Store, one: Configuration, report: Report) -> Check:
     """HEADs of parts, then one byte: HEAD needs no key, GET does."""
     parts = report.manifest.files[:PARTS_LOOKED_AT]
-    bucket = report.manifest_url.bucket
+    first: str | None = None
     for part in parts:
-        try:
-            head = store.head(bucket, part.key)
-        except ObjectNotFoundError:
+        found = _find_part(store, report, part.key)
+        if found is None:
             why = f"part {part.key} of the delivery is gone: the report is incomplete"
             fix = Fix("look at the lifecycle rules of the destination; import an older report")
             return Check("reading", _READING, CheckState.FAILED, why, fix, one.id)
-        if head.size_bytes != part.size_bytes:
+        if found.size_bytes != part.size_bytes:
             why = (
-                f"part {part.key} has {head.size_bytes:,} bytes, the manifest says "
+                f"part {found.key} has {found.size_bytes:,} bytes, the manifest says "
                 f"{part.size_bytes:,}"
             )
             fix = Fix("wait for the next report, or import the one before")
             return Check("reading", _READING, CheckState.FAILED, why, fix, one.id)
-    if parts and parts[0].size_bytes:
-        with store.get(bucket, parts[0].key, byte_range=ByteRange(0, 1)) as body:
+        first = first or (found.key if found.size_bytes else None)
+    if first is not None:
+        with store.get(report.manifest_url.bucket, first, byte_range=ByteRange(0, 1)) as body:
             body.read()
     total = len(report.manifest.files)
     beyond = f" (the first {len(parts)} looked at)" if total > len(parts) else ""
     noun = "part" if total == 1 else "parts"
     why = f"manifest and checksum agree, {total} {noun} there{beyond} and readable"
     return Check("reading", _READING, CheckState.OK, why, None, one.id)
+
+
+def _find_part(store: Store, report: Report, key: str) -> ObjectHead | None:
+    """The part where the manifest says, or beside the manifest: they differ by a slash too many."""
+    url = report.manifest_url
+    base = url.key.rsplit("/", 2)[0]
+    for place in (key, f"{base}/data/{key.rpartition('/')[2]}"):
+        try:
+            return store.head(url.bucket, place)
+        except ObjectNotFoundError:
+            continue
+    return None
 
 
 def _reader_fix(one: Configuration, permission: str, readers: str | None) -> Fix:

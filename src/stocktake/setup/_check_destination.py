@@ -147,7 +147,8 @@ def _lifecycle(one: Configuration, asked: Asked) -> Check:
     if gone:
         rule, after = min(gone, key=lambda item: item[1])
         if after < least:
-            why = f"rule {_rule(rule)} removes reports after {after} days, before the next is there"
+            when = f"after {after} days" if "Days" in rule["Expiration"] else "on a fixed day"
+            why = f"rule {_rule(rule)} removes reports {when}, before the next is there"
             fix = Fix(f"keep them {least} days at least, or except `{base}` from the rule")
             return Check("lifecycle", title, CheckState.FAILED, why, fix, one.id)
     if archived := _archived(rules, least):
