@@ -14,7 +14,7 @@ from math import log
 
 import numpy as np
 
-_GRID = 2_000
+_GRID = 1_000
 _STAKES = np.array([0.99, 0.8, 0.6, 0.4, 0.25, 0.12, 0.06, 0.03, 0.015])
 _WEIGHTS = np.array([0.5, *[0.5 / 8] * 8])
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -84,14 +85,15 @@ class Comparer:
         if should.column("key").equals(have.column("key")):
             return should, have
         at = pc.index_in(have.column("key"), value_set=should.column("key"))
-        both = pc.is_valid(at)
-        pairs_should = should.take(at.filter(both))
-        pairs_have = have.filter(both)
+        known = pc.is_valid(at)
+        there = np.zeros(should.num_rows, dtype=bool)
+        there[np.asarray(at.drop_null())] = True
+        # both ascend, so what is left of both is in the same order
+        pairs_should, pairs_have = should.filter(pa.array(there)), have.filter(known)
         if pairs_have.num_rows < have.num_rows:
-            self._extra(have.filter(pc.invert(both)), tally)
+            self._extra(have.filter(pc.invert(known)), tally)
         if pairs_should.num_rows < should.num_rows:
-            found = pc.is_in(should.column("key"), value_set=have.column("key"))
-            self._missing(should.filter(pc.invert(found)), tally)
+            self._missing(should.filter(pa.array(~there)), tally)
         return pairs_should, pairs_have
 
     def _extra(self, rows: pa.RecordBatch, tally: Tally) -> None:

@@ -125,8 +125,10 @@ def _estimate(
 ) -> Estimate:
     """Objects in all: what the two ends hold, and the mean of the drawn cells for each other."""
     scale = cells.inner * CELL_ROWS
-    least = bounded_mean(low, cells.inner, confidence)[0] * scale + sum(ends[0]) * CELL_ROWS
-    most = bounded_mean(high, cells.inner, confidence)[1] * scale + sum(ends[1]) * CELL_ROWS
+    interval = bounded_mean(low, cells.inner, confidence)
+    upper = interval[1] if high == low else bounded_mean(high, cells.inner, confidence)[1]
+    least = interval[0] * scale + sum(ends[0]) * CELL_ROWS
+    most = upper * scale + sum(ends[1]) * CELL_ROWS
     mean = sum(low) / len(low) if low else 0.0
     value = mean * scale + sum(ends[0]) * CELL_ROWS
     return Estimate(round(value, 3), round(least, 3), round(most, 3))

@@ -211,7 +211,7 @@ def test_the_same_place_on_both_sides_makes_another_etag_a_difference(world, sto
     store.fill("have", rows)
     first = replace(rows[0], etag=f"{B}-2")
 
-    original = store.list_page
+    original = store.list_columns
     seen = []
 
     def changing(query):
@@ -220,6 +220,6 @@ def test_the_same_place_on_both_sides_makes_another_etag_a_difference(world, sto
             store.fill("have", [first, rows[1]])
         return original(query)
 
-    store.list_page = changing
+    store.list_columns = changing
     report = world.run("s3://have/p/", "s3://have/p/")
     assert kinds(report) == {"a": "checksum-mismatch"}
