@@ -104,6 +104,20 @@ def test_restore_killed_at_each_point_ends_whole(world: SyncWorld, host: Host) -
     assert target.found() == host.files
 
 
+def test_unfinished_download_is_removed_though_another_folder_was_synchronised_since(
+    world: SyncWorld, host: Host
+) -> None:
+    """The sync of any folder ends the runs of dead processes; the leftovers are in one."""
+    other = world.host("other")
+    ended = world.run(other, two_way=True, delete=False, kill_at="restore.part-written")
+    assert ended.killed, ended.errors
+    assert [name for name in other.found() if name.endswith(".part")]
+    assert world.run(host, delete=False).status == 0
+    assert world.run(other, two_way=True, delete=False).status == 0
+    other.files = dict(host.files)
+    world.check(host, other)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("point", SYNC)

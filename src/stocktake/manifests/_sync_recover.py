@@ -23,6 +23,7 @@ FAR_RUN_MAX = timedelta(days=7)
 _ROUNDING = timedelta(seconds=2)
 _RUNS_MAX = 1_000
 _RUNNING = "running"
+_DIED = "its process ended before it did"
 
 
 def check_alone(dataset: Dataset, run_id: str, place: str, clock: Clock) -> None:
@@ -52,7 +53,8 @@ def end_leftovers(
 ) -> tuple[list[str], tuple[str, ...]]:
     """End uploads and runs whose process is gone.
 
-    Returns what the store refused, for people, and the runs that had not ended themselves.
+    Returns what the store refused, for people, and the runs of this folder that did not end
+    themselves.
 
     Raises:
         StoreUnavailableError: The store is away; call it again.
@@ -71,10 +73,21 @@ def end_leftovers(
             if error.retryable:
                 raise
             problems.append(f"an upload to {upload.s3_key} could not be ended: {error.message}")
-    died = tuple(run.id for run in runs.values() if run.id in over and run.state == _RUNNING)
+    died = {run.id for run in runs.values() if run.id in over and run.state == _RUNNING}
     for one in died:
-        dataset.end_run(one, "failed", {"why": "its process ended before it did"})
-    return problems, died
+        dataset.end_run(one, "failed", {"why": _DIED})
+    return problems, _of_this_folder(runs, run_id, died)
+
+
+def _of_this_folder(runs: Mapping[str, RunInfo], run_id: str, died: set[str]) -> tuple[str, ...]:
+    """Runs that may have left unfinished files here; the sync of another folder ends them too."""
+    own = runs.get(run_id)
+    return tuple(
+        run.id
+        for run in runs.values()
+        if (own is None or run.place == own.place)
+        and (run.id in died or run.result.get("why") == _DIED)
+    )
 
 
 def _is_left(upload: NotedUpload, runs: Mapping[str, RunInfo], over: set[str], run_id: str) -> bool:
