@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class FolderSyncWorld:
     state: State
     dataset: Dataset
     store: FaultStore
+    inner: Store
     meter: Meter
     folder: Path
     clock: Clock = field(default_factory=SystemClock)
@@ -46,7 +48,7 @@ class FolderSyncWorld:
 
     def put(self, name: str, data: bytes) -> str:
         """Write an object behind the manifest's back; its ETag."""
-        head = self.store.put(BUCKET, PREFIX + name, data, PutOptions())
+        head = self.inner.put(BUCKET, PREFIX + name, data, PutOptions())
         assert head.etag is not None
         return head.etag
 
@@ -109,20 +111,44 @@ class FolderSyncWorld:
         assert self.open_uploads() == []
 
 
+@dataclass
+class SyncServer:
+    """A fake, a client of it and an empty control database, for all worlds of a test file."""
+
+    fake: FakeS3
+    store: Store
+    meter: Meter
+    database: Path
+
+
 @contextmanager
-def folder_sync_world(tmp_path: Path) -> Iterator[FolderSyncWorld]:
+def sync_server(folder: Path) -> Iterator[SyncServer]:
+    """Start it."""
+    database = folder / "empty.db"
+    with open_state(f"sqlite:///{database}", clock=SystemClock()) as state:
+        state.upgrade()
+    meter = Meter()
+    with FakeS3() as fake:
+        options = fake.options(retry=RetryPolicy(attempts_max=2, base_s=0.0, cap_s=0.0))
+        store = open_store(options, meter=meter)
+        try:
+            yield SyncServer(fake, store, meter, database)
+        finally:
+            store.close()
+
+
+@contextmanager
+def folder_sync_world(tmp_path: Path, server: SyncServer) -> Iterator[FolderSyncWorld]:
     """An empty folder, an empty bucket and a new dataset."""
     folder = tmp_path / "folder"
     folder.mkdir()
+    shutil.copyfile(server.database, tmp_path / "state.db")
     clock = SystemClock()
-    meter = Meter()
-    url = f"sqlite:///{tmp_path}/state.db"
-    with FakeS3() as fake, open_state(url, clock=clock) as state:
-        fake.create_bucket(BUCKET)
-        options = fake.options(retry=RetryPolicy(attempts_max=2, base_s=0.0, cap_s=0.0))
-        inner: Store = open_store(options, meter=meter)
+    server.fake.buckets.pop(BUCKET, None)
+    server.fake.create_bucket(BUCKET)
+    with open_state(f"sqlite:///{tmp_path}/state.db", clock=clock) as state:
         dataset = create_dataset(state, DatasetSpec("16", "Set", BUCKET, PREFIX))
-        try:
-            yield FolderSyncWorld(fake, state, dataset, FaultStore(inner), meter, folder)
-        finally:
-            inner.close()
+        store = FaultStore(server.store)
+        yield FolderSyncWorld(
+            server.fake, state, dataset, store, server.store, server.meter, folder
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stocktake import faults
 from stocktake.clock import Clock
 from stocktake.errors import ObjectNotFoundError
@@ -79,6 +81,9 @@ class Books:
     def take_finding(self, finding: SyncFinding) -> None:
         """Count something that a person should know."""
         result = self.result
+        away = finding.code in _AWAY
+        if away:  # it is not this key's fault, and the next sync goes on with it
+            finding = replace(finding, kind="not-done")
         result.find(finding)
         if finding.kind == "conflict":
             result.conflicts += 1
@@ -86,7 +91,7 @@ class Books:
             result.not_done += 1
         else:
             result.failed += 1
-        self._away = self._away + 1 if finding.code in _AWAY else 0
+        self._away = self._away + 1 if away else 0
 
     def _count_action(self, outcome: KeyOutcome) -> None:
         result, action = self.result, outcome.action

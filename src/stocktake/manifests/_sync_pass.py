@@ -50,6 +50,10 @@ Told = Callable[[KeyOutcome], None]
 _SERIAL_MAX = 20_000
 """A listing of so few objects is not worth a call that may be in vain."""
 _TOLD_EVERY = 50
+_UNCONDITIONAL = (
+    "this store has no conditional writes: each object was looked at before it was written, so a "
+    "write of somebody else at the same instant could be lost"
+)
 
 
 def tell_nobody(_: KeyOutcome) -> None:
@@ -123,6 +127,8 @@ class SyncPass:
             finally:
                 self._books.flush()
                 self._count_sides()
+                if not shop.uploader.is_conditional:
+                    self._books.result.warnings.append(_UNCONDITIONAL)
             if _identity(self._job.root) != folder:
                 raise LocalFolderError(
                     f"the folder `{self._job.root}` was replaced by another one meanwhile",

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from folder_sync_world import BUCKET, PREFIX, FolderSyncWorld, folder_sync_world
+from folder_sync_world import (
+    BUCKET,
+    PREFIX,
+    FolderSyncWorld,
+    SyncServer,
+    folder_sync_world,
+    sync_server,
+)
 from stocktake.errors import DeletionRefusedError, LocalFolderError, SyncConflictError
 from stocktake.manifests._compare import OnConflict
 from stocktake.manifests._sync_values import LocalCheck
@@ -16,9 +23,15 @@ from stocktake.manifests._sync_values import LocalCheck
 FILES = {"a.jpg": b"first", "d/b.jpg": b"second" * 1000, "d/e/ü é.txt": b"", "z": b"last"}
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncServer]:
+    with sync_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[FolderSyncWorld]:
-    with folder_sync_world(tmp_path) as world:
+def world(tmp_path: Path, server: SyncServer) -> Iterator[FolderSyncWorld]:
+    with folder_sync_world(tmp_path, server) as world:
         yield world
 
 
