@@ -29,6 +29,7 @@ BENCHMARKS = {
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
     "ledger": ("bench.ledger", "the shipping ledger: completions, size, restart, rebuild"),
     "ship-worker": ("bench.ship_worker", "one shipping worker: memory and speed, worst sources"),
+    "datasets": ("bench.manifest_store", "a dataset's manifest: cost per entry, at any size"),
     "soak": ("bench.soak", "a shipper for a long time: memory, descriptors, threads"),
 }
 

@@ -138,6 +138,11 @@ class Dataset:
         Raises:
             DatasetNotFoundError: No such version, or the dataset was forgotten.
         """
+        if version is None:
+            found = read.find_current(self.state, self.id, s3_key)
+            if found is None:
+                self.info()
+            return found
         return read.find_entry(self.state, self.id, s3_key, self._version(version))
 
     def history(self, *, limit: int | None = None) -> list[VersionInfo]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Row, select
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql import ColumnElement, Select
 
 from stocktake.clock import parse_utc
 from stocktake.manifests._dataset_rows import at_version, entry_of, key_bytes, select_entries
@@ -43,7 +43,18 @@ def read_entries(
 
 def find_entry(state: State, dataset_id: str, s3_key: str, version: int) -> Entry | None:
     """The entry of a key in a version."""
-    query = select_entries(dataset_id, _e.s3_key == key_bytes(s3_key), *at_version(version))
+    return _first(
+        state, select_entries(dataset_id, _e.s3_key == key_bytes(s3_key), *at_version(version))
+    )
+
+
+def find_current(state: State, dataset_id: str, s3_key: str) -> Entry | None:
+    """The entry that a key has now."""
+    key = key_bytes(s3_key)
+    return _first(state, select_entries(dataset_id, _e.s3_key == key, _e.until_version.is_(None)))
+
+
+def _first(state: State, query: Select[Any]) -> Entry | None:
     with state.read() as connection:
         row = connection.execute(query).first()
     return None if row is None else entry_of(row)
