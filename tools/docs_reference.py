@@ -20,6 +20,7 @@ from stocktake.cli._main import _root, run_command
 from stocktake.cli._output import Output
 from stocktake.ingest import FIGURES, SINK_SETTINGS, SinkSetting
 from stocktake.listing import STRATEGY_SETTINGS, StrategySetting, guarantee_rows
+from stocktake.reconcile import CONFIG_SECTIONS, DEFAULT_SEVERITIES, Severity
 from stocktake.settings import SETTINGS
 from stocktake.ship import SHIP_SETTINGS
 
@@ -123,6 +124,46 @@ with: [Operate an ingestion](../how-to/operate-an-ingestion.md#metrics-and-alert
 sums over the runs that the catalog keeps.
 
 """
+_RECONCILE_OPENING = """# Reconcile configuration
+
+This page is written by `make docs` from `stocktake.reconcile.CONFIG_SECTIONS`; edit the names, not
+the page. [Reconcile](../how-to/reconcile.md) says how to use them.
+
+`stocktake reconcile --config reconcile.yaml` reads YAML (which needs `pip install
+'stocktake[reconcile]'`), JSON or TOML, by the file's ending. All three have the same names:
+
+```yaml
+s3:
+  bucket: my-bucket
+  prefix: styles/
+  inventory_bucket: my-reports
+  inventory_prefix: inventories
+scan_mode: aws_inventory
+fallback_to_sample: true
+max_age: 26h
+expect:
+  folder: ./styles
+rules:
+  - prefix: 16/
+    objects: {min: 1000}
+    max_age: 1d
+    storage_class: [STANDARD, INTELLIGENT_TIERING]
+  - name: nothing but tables
+    patterns: ["**.parquet", _SUCCESS]
+severity:
+  missing: CRITICAL
+fail_on: MEDIUM
+```
+
+Sizes are written as `10MB` (decimal), `1.5GiB` (binary) or in bytes, lengths of time as `90s`,
+`15m`, `1h30m`, `2d`, `1w`, shares as `0.05` or `5%`; where texts are asked for, one text will do.
+In globs `*` stops at `/` and `**` does not. Paths are relative to the file.
+
+Whatever is wrong is an error that names the file, the line and the name: a name that is not known
+(with the one that was probably meant), one that stands twice, a value of the wrong kind (`prefix:
+no` is not text in YAML), settings that contradict each other. Tags and merge keys (`<<`) are
+refused, and so are files above 1 MiB, 20 levels or 20,000 values after aliases.
+"""
 _BLOCK = re.compile(r"^( *)```(?:console|sh|bash)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _COMMON = re.compile(r"^(?:Common|Object store) options:\n(?:  .*\n)+\n", re.MULTILINE)
 _INLINE = re.compile(r"`(stocktake [^`\n]+)`")
@@ -156,6 +197,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "strategies.md": strategies_page(),
         REFERENCE / "sinks.md": sinks_page(),
         REFERENCE / "metrics.md": metrics_page(),
+        REFERENCE / "reconcile-config.md": reconcile_config_page(),
     }
 
 
@@ -199,6 +241,28 @@ def metrics_page() -> str:
         for one in FIGURES
     )
     return _METRICS_OPENING + _markdown(["name", "kind", "labels", "what it is"], rows) + "\n"
+
+
+def reconcile_config_page() -> str:
+    """Every name of a reconciliation's configuration, and the default severities."""
+    pieces = [_RECONCILE_OPENING]
+    for title, sentence, keys in CONFIG_SECTIONS:
+        rows = ([f"`{key.name}`", key.kind, key.default, key.help] for key in keys)
+        table = _markdown(["name", "value", "default", "what it does"], rows)
+        pieces += [f"## {title}", "", sentence, "", table, ""]
+    rows = ([f"`{kind}`", str(severity)] for kind, severity in DEFAULT_SEVERITIES.items())
+    words = ", ".join(f"`{one}`" for one in Severity)
+    pieces += [
+        "## `severity`",
+        "",
+        f"By kind of finding: {words}. Without it, two are worse than the table says: nothing at "
+        "all where something is expected is CRITICAL, and an empty object that should hold bytes "
+        "is HIGH.",
+        "",
+        _markdown(["kind", "default"], rows),
+        "",
+    ]
+    return "\n".join(pieces).rstrip() + "\n"
 
 
 def _markdown(head: list[str], rows: Iterable[list[str]]) -> str:

@@ -6,6 +6,8 @@ Never: a change to either side, a finding without what it is known by, a sample 
 """
 
 from stocktake.reconcile._config import load_config, parse_config
+from stocktake.reconcile._config_keys import CONFIG_SECTIONS
+from stocktake.reconcile._config_section import Key
 from stocktake.reconcile._desk import Desk
 from stocktake.reconcile._findings import (
     DEFAULT_SEVERITIES,
@@ -42,6 +44,7 @@ from stocktake.reconcile._tasks import Action, Task, tasks_document, tasks_of
 from stocktake.reconcile._text import report_lines
 
 __all__ = [
+    "CONFIG_SECTIONS",
     "DEFAULT_SEVERITIES",
     "SIDE_ROW",
     "Action",
@@ -52,6 +55,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "HaveSpec",
+    "Key",
     "NameMap",
     "Pair",
     "PrefixCoverage",

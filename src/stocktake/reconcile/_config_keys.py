@@ -31,7 +31,12 @@ WHERE = (
         "Take a sample if the mode is unavailable, or older than `max_age`.",
         "false",
     ),
-    Key("max_age", "time", "What a report or a snapshot says may be so old.", "any age"),
+    Key(
+        "max_age",
+        "time",
+        "A report or a snapshot may be so old; else it is a finding, or sampled.",
+        "any age",
+    ),
     Key("snapshot", "text", "For `catalog`: which one.", "the newest that covers"),
     Key("workers", "number", "Most requests at once.", "64"),
 )
@@ -146,3 +151,23 @@ SYNONYMS = {
     "files": "objects: ...",
 }
 """What people call the names of a rule, spelt plainly."""
+
+CONFIG_SECTIONS: tuple[tuple[str, str, tuple[Key, ...]], ...] = (
+    ("`s3`, or at the top", "What is there, and how it is found out.", WHERE),
+    ("`sample`", "For `scan_mode: sample`, and for a fallback to it.", SAMPLE),
+    (
+        "`expect`",
+        "What should be there: one of `folder`, `manifest`, `bucket`, `snapshot`.",
+        EXPECT,
+    ),
+    ("`rules`", "A list; each says what is expected below a prefix.", RULE),
+    ("`objects` and `bytes` of a rule", "A number alone means exactly that many.", BOUNDS),
+    ("`names`", "How expected names become keys: first strip, then add.", NAMES),
+    ("`stale`", "What counts as stale.", STALE),
+    (
+        "At the top",
+        "Everything else.",
+        tuple(key for key in TOP if key not in WHERE and key.kind != "section"),
+    ),
+)
+"""The names by where they stand: heading, one sentence, names."""
