@@ -177,8 +177,9 @@ def test_intervals_hold_the_truth_in_a_few_seeded_runs(tmp_path, manner):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", ["flat-hex", "one-dir-90"])
-@pytest.mark.parametrize("manner", ["scattered", "in one place"])
+@pytest.mark.parametrize(
+    ("shape", "manner"), [("flat-hex", "scattered"), ("one-dir-90", "in one place")]
+)
 def test_intervals_hold_the_truth_in_95_of_100_seeded_runs(tmp_path, manner, shape):
     """REC-1: 200 runs, each of another damage; few pages of many, so most is estimated."""
     held = _held(tmp_path, shape, manner, runs=200)
