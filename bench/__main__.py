@@ -29,7 +29,9 @@ BENCHMARKS = {
     "csv": ("bench.csv_reader", "the CSV reader alone, beside inflating and parsing"),
     "ledger": ("bench.ledger", "the shipping ledger: completions, size, restart, rebuild"),
     "ship-worker": ("bench.ship_worker", "one shipping worker: memory and speed, worst sources"),
+    "sync": ("bench.manifests", "sync of a folder, first and again, beside its peers"),
     "datasets": ("bench.manifest_store", "a dataset's manifest: cost per entry, at any size"),
+    "reconcile": ("bench.reconcile", "1 M objects in every mode, and what samples are worth"),
     "soak": ("bench.soak", "a shipper for a long time: memory, descriptors, threads"),
 }
 
