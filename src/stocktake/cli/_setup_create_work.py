@@ -141,7 +141,8 @@ def _show_policy(out: Output, plan: SetupPlan, would: str, *, dry_run: bool) -> 
         return
     others = len(plan.policy_before.statements) if plan.policy_before else 0
     beside = f", beside {others} that stay as they are" if others else ""
-    out.line(f"{would} statement `{plan.grant.sid}` into the policy of bucket {bucket}{beside}")
+    out.line(f"{would} a statement into the policy of bucket {bucket}{beside}")
+    out.line(f"  `{plan.grant.sid}`: S3 may put inventories of {plan.wanted.bucket} there")
     if dry_run:
         _document(out, plan.merged.document)
 

@@ -250,7 +250,15 @@ def _encryption_checks(
 def _refuse(checks: list[Check]) -> None:
     for one in checks:
         if one.id in _BLOCKING and one.state is CheckState.FAILED:
-            raise SetupError(one.why, hint=one.fix.text if one.fix else None, check=one.id)
+            raise SetupError(one.why, hint=_hint(one), check=one.id)
+
+
+def _hint(one: Check) -> str | None:
+    """The fix as one line; long commands stay in `setup check`."""
+    if one.fix is None:
+        return None
+    command = one.fix.command
+    return f"{one.fix.text}: {command}" if command and not one.fix.document else one.fix.text
 
 
 def _merged(facts: BucketFacts, grant: Grant, wanted: Configuration) -> Merged:
@@ -273,7 +281,7 @@ def _refuse_denied(facts: BucketFacts, grant: Grant, wanted: Configuration, merg
     denied = next(check_policy(delivery, facts))
     raise SetupError(
         f"the policy of bucket {facts.name} denies what S3 has to do: {denied.why}",
-        hint=denied.fix.text if denied.fix else None,
+        hint=_hint(denied),
     )
 
 

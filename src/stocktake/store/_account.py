@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from stocktake.clock import Clock, SystemClock
 from stocktake.store._options import S3StoreOptions
 from stocktake.telemetry import Meter
+
+_ATTEMPTS_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +83,7 @@ def open_account(
     from stocktake.store._retry import Retrier
 
     meter = meter or Meter()
-    retrier = Retrier(options.retry, clock or SystemClock(), random.random, meter)
+    # what they say is welcome, not needed: where STS is out of reach nobody should wait for long
+    policy = replace(options.retry, attempts_max=min(options.retry.attempts_max, _ATTEMPTS_MAX))
+    retrier = Retrier(policy, clock or SystemClock(), random.random, meter)
     return AwsAccount(options, retrier, meter)

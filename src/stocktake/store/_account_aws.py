@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from stocktake.errors import (
     AccessDeniedError,
+    BucketNotFoundError,
     CredentialsError,
     InvalidSettingError,
     ObjectNotFoundError,
@@ -30,6 +32,7 @@ from stocktake.telemetry import Meter
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _ABSENT = frozenset({"NotFoundException", "InvalidArnException"})
+_ABOUT_BUCKETS = (ObjectNotFoundError, BucketNotFoundError)
 _NOT_THERE_STATUS = frozenset({400, 404, 405, 500, 501})
 
 
@@ -147,6 +150,11 @@ def _endpoint(options: S3StoreOptions, service: str) -> str | None:
 
 def _failure(error: Exception, service: str, operation: str, deed: str) -> StoreError:
     call = Call(operation)
+    if isinstance(error, ResponseParserError):
+        return UnsupportedOperationError(
+            f"cannot {deed}: this store has no {service.upper()} (what it answers is none of it)",
+            operation=operation,
+        )
     if not isinstance(error, aws.ClientError):
         return store_error(error, call)
     said = error.response.get("Error", {})
@@ -164,7 +172,7 @@ def _failure(error: Exception, service: str, operation: str, deed: str) -> Store
     if code in _ABSENT:
         return ObjectNotFoundError(text, **attrs)
     known = store_error(error, call)
-    if type(known) is not StoreError and not isinstance(known, ObjectNotFoundError):
+    if type(known) is not StoreError and not isinstance(known, _ABOUT_BUCKETS):
         return known
     if status in _NOT_THERE_STATUS:
         return UnsupportedOperationError(

@@ -73,6 +73,9 @@ _DEEDS = {
     "AbortMultipartUpload": "abort the upload to",
     "CreateBucket": "create",
     "HeadBucket": "look at",
+    "GetCallerIdentity": "ask who signs our requests to",
+    "DescribeKey": "look at a KMS key of",
+    "GetKeyPolicy": "read the policy of a KMS key of",
 }
 
 _PERMISSIONS = {

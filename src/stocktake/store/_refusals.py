@@ -21,8 +21,12 @@ from stocktake.store._client import ROOT_ELEMENT
 from stocktake.store._http_connection import HttpAnswer
 from stocktake.store._lenient_xml import parse_lenient
 
-TRANSPORT_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, HTTPError)
-"""What the HTTP stack raises when no answer, or not all of it, came."""
+TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
+    aws.BotoCoreError,
+    ResponseParserError,
+    HTTPError,
+)
+"""What the HTTP stack raises when no answer, not all of it, or none that can be read came."""
 
 _CREDENTIAL_ERRORS = (
     aws.NoCredentialsError,

@@ -143,3 +143,14 @@ def test_directory_buckets_are_told_apart(make_desk):
     report = check_setup(desk.store, desk.account, request, clock=desk.clock)
     assert "directory bucket" in report.checks[2].why
     assert report.exit_code in (3, 4)
+
+
+@pytest.mark.parametrize("body", ["<html><p>Log in</html>", '{"error": "Unsupported"}', "x", ""])
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_a_store_that_answers_something_else_than_s3_is_no_traceback(make_desk, body, status):
+    """ministack answers `{"error": ...}` to what it does not have."""
+    odd = {"status": status, "body": body}
+    names = ("GET /reports?encryption", "GET /reports?object-lock", "POST sts:GetCallerIdentity")
+    desk = make_desk({**load_answers(), **dict.fromkeys(names, odd)})
+    found = not_ok(desk.check())
+    assert found["identity"] == "unknown"
