@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stocktake.cli._manifest_sets import heading
-from stocktake.cli._output import Column, Output
+from stocktake.cli._output import Output
 from stocktake.cli._receipt import Prices, Receipt, show_receipt
 from stocktake.cli._run import Run
 from stocktake.cli._text import count_text, plural, size_text
 from stocktake.errors import UsageError
 from stocktake.manifests import (
     Overwrite,
+    RestoreFinding,
     RestoreOptions,
     RestoreResult,
     find_version,
@@ -24,7 +25,6 @@ from stocktake.model import display_key
 
 EXIT_PARTIAL = 3
 _WIDTH = 78
-_PROBLEMS = (Column("PROBLEM"), Column("FILE", flexible=True), Column("WHY", flexible=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,8 @@ def _show(out: Output, request: RestoreRequest, title: str, result: RestoreResul
     if result.findings:
         out.line()
         shown = result.findings[: request.shown_max]
-        out.table(
-            _PROBLEMS, ((one.problem, one.path or display_key(one.key), one.why) for one in shown)
-        )
+        for one in shown:
+            _show_problem(out, one)
         total = sum(result.problems.values())
         if total > len(shown):
             out.note(f"the first {count_text(len(shown))} of {count_text(total)}; --limit, --json")
@@ -117,6 +116,15 @@ def _show(out: Output, request: RestoreRequest, title: str, result: RestoreResul
         out.note("files that are there stayed as they are; --overwrite different replaces them")
     if result.interrupted is not None:
         out.warn(f"ended early, run it again: {result.interrupted}")
+
+
+def _show_problem(out: Output, one: RestoreFinding) -> None:
+    text = f"{one.problem}: {one.path or display_key(one.key)}: {one.why}"
+    lines = textwrap.wrap(
+        text, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
+    for line in lines:
+        out.line(line)
 
 
 def _summary(result: RestoreResult, request: RestoreRequest) -> list[str]:

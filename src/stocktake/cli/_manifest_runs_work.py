@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from stocktake.cli._output import Column
 from stocktake.cli._run import Run
 from stocktake.cli._text import count_text, duration_text, size_text, time_text
 from stocktake.errors import UsageError
 from stocktake.manifests import RunInfo, RunKind, is_abandoned, open_dataset
 from stocktake.model import display_key
 
-_RUNS = (
-    Column("STARTED (UTC)"),
-    Column("KIND"),
-    Column("STATE"),
-    Column("VERSION", right=True),
-    Column("TOOK", right=True),
-    Column("RESULT", flexible=True),
-    Column("FOLDER", flexible=True),
-)
+_WIDTH = 78
 
 
 def show_runs(run: Run, dataset_id: str, kind: str | None, limit: int) -> int:
@@ -32,7 +24,10 @@ def show_runs(run: Run, dataset_id: str, kind: str | None, limit: int) -> int:
     if run.out.json:
         run.out.rows_document({"dataset": dataset_id}, map(_json, found), "runs")
         return 0
-    if not run.out.table(_RUNS, map(_row, found)):
+    for one in found:
+        for line in _lines(one):
+            run.out.line(line)
+    if not found:
         what = "nothing was done" if wanted is None else f"there was no {wanted}"
         run.out.line(f"{what} with `{dataset_id}` yet")
     return 0
@@ -68,17 +63,26 @@ def _json(one: RunInfo) -> dict[str, Any]:
     }
 
 
-def _row(one: RunInfo) -> tuple[str, ...]:
-    took = None if one.finished_at is None else (one.finished_at - one.started_at).total_seconds()
-    return (
-        time_text(one.started_at),
-        str(one.kind),
-        _state(one),
-        "" if one.version is None else str(one.version),
-        "" if took is None else duration_text(took),
-        _result(one),
-        "" if one.place is None else display_key(one.place),
-    )
+def _lines(one: RunInfo) -> list[str]:
+    """A run for people: when and what, then what came of it, then where."""
+    facts = [f"{one.kind} {_state(one)}"]
+    if one.version is not None:
+        facts.append(f"version {one.version}")
+    if one.finished_at is not None:
+        facts.append(f"took {duration_text((one.finished_at - one.started_at).total_seconds())}")
+    lines = [f"{time_text(one.started_at)}  {', '.join(facts)}"]
+    for text in (_result(one), "" if one.place is None else display_key(one.place)):
+        if text:
+            indent = " " * 18
+            lines += textwrap.wrap(
+                text,
+                _WIDTH,
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+    return lines
 
 
 def _result(one: RunInfo) -> str:

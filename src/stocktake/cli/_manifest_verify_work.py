@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import textwrap
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ EXIT_PARTIAL = 3
 EXIT_DIFFERENT = 4
 _WIDTH = 78
 _FOUND_MAX = 40
+_DIGEST = re.compile(r"([0-9A-Za-z]{10})[0-9A-Za-z+/=-]{12,}")
 _FINDINGS = (
     Column("WHAT"),
     Column("FILE", flexible=True),
@@ -203,7 +205,7 @@ def _summary(result: VerifyResult) -> list[str]:
         )
     calls = ", ".join(f"{count_text(count)} {name}" for name, count in result.calls.items())
     read = f", {size_text(result.received_bytes)} read" if result.level == "full" else ""
-    lines.append(f"{calls or 'no'} requests{read}")
+    lines.append(f"requests: {calls or 'none'}{read}")
     return lines
 
 
@@ -218,5 +220,6 @@ def _row(one: VerifyFinding, prefix: str) -> tuple[str, ...]:
 
 
 def _short(text: str) -> str:
-    shown = display_key(text)
+    """A digest by its beginning, everything else whole as far as it goes."""
+    shown = _DIGEST.sub(r"\1…", display_key(text))
     return shown if len(shown) <= _FOUND_MAX else shown[: _FOUND_MAX - 1] + "…"

@@ -298,7 +298,8 @@ def _remove_leftovers(
     dataset: Dataset, folder: TargetFolder, place: str, run_id: str | None
 ) -> int:
     """Remove what runs that were killed left unfinished here, and note that they are over."""
-    runs = [one for one in dataset.runs(limit=_RUNS_LOOKED_AT) if one.place == place]
+    places = {place, f"{socket.gethostname()}:{place}"}  # the second is how a sync names it
+    runs = [one for one in dataset.runs(limit=_RUNS_LOOKED_AT) if one.place in places]
     dead = [one for one in runs if one.id != run_id and is_abandoned(one)]
     removed = folder.remove_parts([one.id for one in dead])
     for one in dead:

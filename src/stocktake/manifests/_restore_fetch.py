@@ -132,12 +132,14 @@ def _compare_size(request: FetchRequest, head: ObjectHead) -> None:
 
 def mismatch_error(request: FetchRequest, verdict: ByteVerdict) -> RestoreMismatchError:
     """The error of bytes that are not the expected ones."""
+    told = "" if verdict.by == "size" else f"{verdict.by} "
+    why = f"{told}{verdict.found}, not {verdict.expected}"
     return RestoreMismatchError(
-        f"`{display_key(request.key)}` is not what the manifest says: {verdict.by} "
-        f"{verdict.found}, not {verdict.expected}",
+        f"`{display_key(request.key)}` is not what the manifest says: {why}",
         bucket=request.bucket,
         key=request.key,
         by=verdict.by,
+        why=why,
     )
 
 

@@ -165,6 +165,7 @@ def finding_of(record: UploadRecord, path: bytes, error: StocktakeError) -> Rest
             problem, why = str(error.attrs["problem"]), str(error.attrs["why"])
         case RestoreMismatchError():
             problem = RestoreProblem.MISMATCH
+            why = f"the store gives other bytes: {error.attrs['why']}"
         case ObjectNotFoundError():
             problem = RestoreProblem.GONE
             why = "its bytes are gone: the object is deleted" + _lost(record)
@@ -178,6 +179,7 @@ def finding_of(record: UploadRecord, path: bytes, error: StocktakeError) -> Rest
             hint = "have S3 restore it first: aws s3api restore-object"
         case _:
             problem = RestoreProblem.UNREADABLE
+            why = why.rpartition(f"{display_key(record.s3_key)}: ")[2]
     shown = display_key(path.decode("utf-8", "surrogateescape"))
     return RestoreFinding(record.s3_key, shown, str(problem), why, hint)
 
