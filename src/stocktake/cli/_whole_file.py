@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from stocktake.errors import DiskFullError, UsageError
 
@@ -34,18 +36,31 @@ def write_whole(path: Path, data: bytes) -> None:
         DiskFullError: It does not fit; what was there before is untouched.
         UsageError: It cannot be written.
     """
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that gets its name when the block ends well, and is gone otherwise.
+
+    Raises:
+        DiskFullError: It does not fit; what was there before is untouched.
+        UsageError: It cannot be written.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         if error.errno in _FULL:
             raise DiskFullError(f"no space left for `{path}`", path=str(path)) from error
         raise UsageError(
             f"`{path}` cannot be written: {error.strerror}", hint="name another file"
         ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()

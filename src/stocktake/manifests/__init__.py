@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from stocktake.manifests._export import Algorithm, LeftOut, export_csv, export_sums
     from stocktake.manifests._export_bag import BagResult, export_bag
     from stocktake.manifests._foreign import ParsedManifest, parse_manifest
+    from stocktake.manifests._foreign_json import Readable
     from stocktake.manifests._import import (
         ImportCheck,
         check_records,
@@ -137,6 +138,7 @@ __all__ = [
     "ParsedManifest",
     "PathProblem",
     "PutEntry",
+    "Readable",
     "Reason",
     "RestoreFinding",
     "RestoreOptions",
@@ -249,6 +251,7 @@ _LATER = {
         "ParsedManifest",
         "parse_manifest",
     ),
+    "_foreign_json": ("Readable",),
     "_import": (
         "ImportCheck",
         "check_records",

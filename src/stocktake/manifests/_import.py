@@ -11,7 +11,14 @@ from stocktake.errors import (
     UnorderedListingError,
 )
 from stocktake.manifests._dataset import Dataset
-from stocktake.manifests._dataset_values import Commit, DatasetInfo, Edit, PutEntry, Reason
+from stocktake.manifests._dataset_values import (
+    Commit,
+    DatasetInfo,
+    DatasetSpec,
+    Edit,
+    PutEntry,
+    Reason,
+)
 from stocktake.manifests._merge import newer, same_upload
 from stocktake.manifests._record import UploadRecord
 from stocktake.manifests._segment_log import SegmentLog, manifest_prefix
@@ -110,7 +117,9 @@ def import_segments(
     return import_records(dataset, inside)
 
 
-def check_records(store: Store, info: DatasetInfo, records: Sequence[UploadRecord]) -> ImportCheck:
+def check_records(
+    store: Store, info: DatasetInfo | DatasetSpec, records: Sequence[UploadRecord]
+) -> ImportCheck:
     """Look which uploads of a manifest are in the bucket, with one listing of the prefix.
 
     Manifests of other programs keep entries of what was deleted long ago. `records` in key order.
@@ -145,7 +154,7 @@ def check_records(store: Store, info: DatasetInfo, records: Sequence[UploadRecor
 class _Listing:
     """The objects below a prefix, asked for in key order."""
 
-    def __init__(self, store: Store, info: DatasetInfo) -> None:
+    def __init__(self, store: Store, info: DatasetInfo | DatasetSpec) -> None:
         self.requests = 0
         self._objects = self._list(store, ListQuery(info.bucket, info.prefix))
         self._next = next(self._objects, None)
