@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,7 @@ from stocktake.manifests import (
     find_local,
     md5_of_etag,
     open_local,
+    recheck_local,
     walk_folder,
 )
 from stocktake.reconcile._proof import HEADS_MAX, Heads, KnownDigests, Look, prove_pair
@@ -31,6 +34,7 @@ from stocktake.reconcile._side import SIDE_ROW, Pair, Proof, Same, SideFacts, Si
 from stocktake.reconcile._side_rows import RowCount
 
 BATCH_ROWS = 10_000
+_PIECE_BYTES = 1 << 20
 READERS = 4
 """Files read, or HEADs awaited, at once."""
 
@@ -150,7 +154,7 @@ class FolderSide:
         if in_parts and not self._heads.can_ask:
             return self._by_part_sizes(pair, file, Proof(Same.UNKNOWN, ""))
         found = self._digests(file)
-        known = KnownDigests(found.md5, found.sha256, found.crc64nvme)
+        known = KnownDigests(found.md5, found.sha256, found.crc64nvme, lambda: self._crc32(file))
         proof = prove_pair(pair, known, self._heads, trust_etags=self._trust_etags)
         if proof.same is Same.UNKNOWN and in_parts:
             return self._by_part_sizes(pair, file, proof)
@@ -166,6 +170,14 @@ class FolderSide:
         if verdict.outcome is EtagOutcome.DIFFERENT and verdict.certain:
             return Proof(Same.DIFFERENT, verdict.why)
         return Proof(Same.UNKNOWN, otherwise.why or _open_question(pair, verdict.why))
+
+    def _crc32(self, file: LocalFile) -> str:
+        value = 0
+        with open_local(self._root, file) as opened:
+            while piece := opened.read(_PIECE_BYTES):
+                value = zlib.crc32(piece, value)
+            recheck_local(self._root, file, opened)
+        return b64encode(value.to_bytes(4, "big")).decode()
 
     def _digests(self, file: LocalFile) -> FileDigests:
         if self._cache is not None:

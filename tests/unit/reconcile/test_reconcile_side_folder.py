@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -144,6 +146,7 @@ def test_trusted_etags_are_md5s(root: Path) -> None:
     assert (proof.same, proof.expected) == (Same.DIFFERENT, f"MD5 {md5(DATA)}")
 
 
+CRC32 = b64encode(zlib.crc32(DATA).to_bytes(4, "big")).decode()
 CRC = encode_crc64nvme(crc64nvme(DATA))
 
 
@@ -152,6 +155,9 @@ CRC = encode_crc64nvme(crc64nvme(DATA))
     [
         ({"checksums": {"crc64nvme": CRC}, "encryption": "aws:kms"}, Same.SAME),
         ({"checksums": {"crc64nvme": "AAAAAAAAAAE="}}, Same.DIFFERENT),
+        ({"checksums": {"crc32": CRC32}, "encryption": "aws:kms"}, Same.SAME),
+        ({"checksums": {"crc32": "AAAAAQ=="}, "encryption": "aws:kms"}, Same.DIFFERENT),
+        ({"checksums": {"crc32": "AAAAAQ==-2"}, "encryption": "aws:kms"}, Same.UNKNOWN),
         ({"encryption": "AES256"}, Same.DIFFERENT),
         ({"encryption": "NOT-SSE"}, Same.DIFFERENT),
         ({"encryption": "aws:kms"}, Same.UNKNOWN),
