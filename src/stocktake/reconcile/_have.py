@@ -16,7 +16,7 @@ from stocktake.reconcile._newest_report import newest_report
 from stocktake.reconcile._request import HaveSpec, ScanMode
 from stocktake.reconcile._side import Side
 from stocktake.reconcile._side_listing import ListingSide
-from stocktake.reconcile._side_snapshot import SnapshotSide, covering_snapshot
+from stocktake.reconcile._side_snapshot import SnapshotSide, check_covers, covering_snapshot
 from stocktake.store import Store
 
 
@@ -31,7 +31,7 @@ def open_have(desk: Desk, spec: HaveSpec) -> Side:
         return listing_side(desk, desk.store, spec.source, spec.workers)
     if spec.mode is ScanMode.AWS_INVENTORY:
         snapshot = newest_report(desk.catalog, desk.store, spec.source, spec.inventory)
-        _check_covers(snapshot, spec.source)
+        check_covers(snapshot, spec.source)
     else:
         snapshot = covering_snapshot(desk.catalog, spec.source, spec.snapshot)
     if spec.fallback_to_sample and is_too_old(desk, spec, snapshot):
@@ -64,12 +64,3 @@ def is_too_old(desk: Desk, spec: HaveSpec, snapshot: Snapshot) -> bool:
     if spec.max_age_s is None:
         return False
     return desk.clock.now() - snapshot.as_of > timedelta(seconds=spec.max_age_s)
-
-
-def _check_covers(snapshot: Snapshot, source: S3Url) -> None:
-    covered = snapshot.coverage.prefix or ""
-    if snapshot.bucket != source.bucket or not source.key.startswith(covered):
-        raise SideUnavailableError(
-            f"the report is about s3://{snapshot.bucket}/{covered}, not about {source}",
-            snapshot=snapshot.id,
-        )

@@ -13,10 +13,16 @@ from datetime import datetime
 from stocktake.clock import format_utc
 from stocktake.listing import Estimate
 from stocktake.reconcile._finding_log import FindingLog
-from stocktake.reconcile._findings import Finding, FindingKind, Severity, SeverityRule
+from stocktake.reconcile._findings import Finding, FindingKind, SeverityRule
 from stocktake.reconcile._report import RuleCheck, Verdict
 from stocktake.reconcile._request import Bounds, Rule
-from stocktake.reconcile._rules import Offenders, Seen, newest_due
+from stocktake.reconcile._rules import Seen, newest_due
+
+_OFFENCES = {
+    FindingKind.PATTERN: "of another name",
+    FindingKind.WRONG_CLASS: "of another class",
+    FindingKind.EMPTY: "empty",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +40,24 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Ruling:
-    """One check, and what kind of finding it is if it is violated."""
+    """One check, and what kind of finding it is if it is violated.
+
+    Those about objects have a finding for each object already.
+    """
 
     check: RuleCheck
     kind: FindingKind
     is_total: bool = False
-    offenders: Offenders | None = None
+    is_about_objects: bool = False
 
 
 class RuleJudge:
-    """Judges rules; findings go to the log.
+    """Judges rules; what is violated as a whole becomes a finding in the log."""
 
-    Attributes:
-        have_prefix: Of HAVE's source, for whole keys.
-    """
-
-    def __init__(
-        self, log: FindingLog, severities: SeverityRule, now: datetime, have_prefix: str
-    ) -> None:
+    def __init__(self, log: FindingLog, severities: SeverityRule, now: datetime) -> None:
         self._log = log
         self._severities = severities
         self._now = now
-        self._have_prefix = have_prefix
 
     def judge(self, seen: Seen, numbers: Numbers | None = None) -> list[RuleCheck]:
         """All expectations of one rule. Without `numbers`, `seen` saw everything."""
@@ -63,7 +65,7 @@ class RuleJudge:
         known = _exactly(seen) if numbers is None or exact else numbers
         rulings = list(self._rulings(seen, known, exact=exact))
         for one in rulings:
-            if one.check.verdict is Verdict.VIOLATED:
+            if one.check.verdict is Verdict.VIOLATED and not one.is_about_objects:
                 self._report(seen.rule, one)
         return [one.check for one in rulings]
 
@@ -79,33 +81,13 @@ class RuleJudge:
             yield _required(seen, glob, exact=exact)
         if rule.patterns:
             expected = " or ".join(rule.patterns)
-            yield _none_of(
-                seen,
-                "patterns",
-                expected,
-                "no such name",
-                (seen.unmatched, FindingKind.PATTERN),
-                exact=exact,
-            )
+            yield _none_of(seen, "patterns", expected, FindingKind.PATTERN, exact=exact)
         if rule.storage_classes:
             expected = " or ".join(rule.storage_classes)
-            yield _none_of(
-                seen,
-                "storage_class",
-                expected,
-                "of another class",
-                (seen.wrong_class, FindingKind.WRONG_CLASS),
-                exact=exact,
-            )
+            yield _none_of(seen, "storage_class", expected, FindingKind.WRONG_CLASS, exact=exact)
         if not rule.allow_empty:
-            yield _none_of(
-                seen,
-                "empty",
-                "no empty objects",
-                "empty",
-                (seen.empty, FindingKind.EMPTY),
-                exact=exact,
-            )
+            expected = "no empty objects"
+            yield _none_of(seen, "empty", expected, FindingKind.EMPTY, exact=exact)
 
     def _freshness(self, seen: Seen, *, exact: bool) -> _Ruling:
         rule = seen.rule
@@ -126,51 +108,19 @@ class RuleJudge:
 
     def _report(self, rule: Rule, ruling: _Ruling) -> None:
         check = ruling.check
-        severity = rule.severity or self._severities.of(ruling.kind, is_total=ruling.is_total)
-        if ruling.offenders is None:
-            self._log.add(
-                Finding(
-                    kind=ruling.kind,
-                    severity=severity,
-                    key=rule.prefix,
-                    why=check.why,
-                    expected=check.expected,
-                    found=check.found,
-                    is_prefix=True,
-                    rule=rule.name,
-                )
+        self._log.add(
+            Finding(
+                kind=ruling.kind,
+                severity=rule.severity
+                or self._severities.of(ruling.kind, is_total=ruling.is_total),
+                key=rule.prefix,
+                why=check.why,
+                expected=check.expected,
+                found=check.found,
+                is_prefix=True,
+                rule=rule.name,
             )
-            return
-        self._report_objects(rule, ruling, ruling.offenders, severity)
-
-    def _report_objects(
-        self, rule: Rule, ruling: _Ruling, offenders: Offenders, severity: Severity
-    ) -> None:
-        for row in offenders.examples:
-            key, size = str(row["key"]), row["size_bytes"]
-            found = row["storage_class"] or "STANDARD"
-            self._log.add(
-                Finding(
-                    kind=ruling.kind,
-                    severity=severity,
-                    key=key,
-                    why=_why_object(ruling.kind, ruling.check.expected, str(found)),
-                    expected=ruling.check.expected,
-                    found=str(found) if ruling.kind is FindingKind.WRONG_CLASS else None,
-                    have_key=self._have_prefix + key,
-                    size_bytes=size if isinstance(size, int) else None,
-                    rule=rule.name,
-                )
-            )
-        self._log.count(ruling.kind, severity, offenders.count - len(offenders.examples))
-
-
-def _why_object(kind: FindingKind, expected: str, found: str) -> str:
-    if kind is FindingKind.WRONG_CLASS:
-        return f"its storage class is {found}, not {expected}"
-    if kind is FindingKind.EMPTY:
-        return "it has no bytes"
-    return f"its name is not like {expected}"
+        )
 
 
 def _exactly(seen: Seen) -> Numbers:
@@ -211,23 +161,14 @@ def _required(seen: Seen, glob: str, *, exact: bool) -> _Ruling:
     return _Ruling(check, FindingKind.BELOW_EXPECTED)
 
 
-def _none_of(
-    seen: Seen,
-    name: str,
-    expected: str,
-    what: str,
-    offence: tuple[Offenders, FindingKind],
-    *,
-    exact: bool,
-) -> _Ruling:
-    rule, (offenders, kind) = seen.rule, offence
-    number = offenders.count
+def _none_of(seen: Seen, name: str, expected: str, kind: FindingKind, *, exact: bool) -> _Ruling:
+    rule, number, what = seen.rule, seen.offences[kind], _OFFENCES[kind]
     of = f"{seen.objects} objects" if exact else f"{seen.objects} objects that were read"
-    found, why = f"{number} {what}", f"{number} of {of}: {what}"
     clean = Verdict.HELD if exact else Verdict.UNDECIDED
     verdict = Verdict.VIOLATED if number else clean
+    found, why = f"{number} {what}", f"{number} of {of}: {what}"
     check = RuleCheck(rule.name, rule.prefix, name, verdict, expected, found, why)
-    return _Ruling(check, kind, offenders=offenders)
+    return _Ruling(check, kind, is_about_objects=True)
 
 
 def _bounds_text(bounds: Bounds) -> str:

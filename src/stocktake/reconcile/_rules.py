@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -11,42 +12,27 @@ import pyarrow.compute as pc
 
 from stocktake.model import successor
 from stocktake.reconcile._align import rows_before
+from stocktake.reconcile._findings import FindingKind
 from stocktake.reconcile._globs import matches
 from stocktake.reconcile._request import Rule
-from stocktake.reconcile._side_rows import without_beginning
+from stocktake.reconcile._side_rows import surely, without_beginning
 
-EXAMPLES_MAX = 1_000
-"""Objects per rule and expectation that get a finding of their own; the rest is counted."""
+Offend = Callable[[Rule, FindingKind, pa.RecordBatch], None]
+"""Takes in rows that a rule does not allow."""
 
 _STANDARD = "STANDARD"
 
 
 @dataclass(slots=True)
-class Offenders:
-    """Objects that violate one expectation: how many, and the first of them."""
-
-    count: int = 0
-    examples: list[dict[str, object]] = field(default_factory=list)
-
-    def add(self, rows: pa.RecordBatch) -> None:
-        """Some more."""
-        self.count += rows.num_rows
-        room = EXAMPLES_MAX - len(self.examples)
-        if room > 0 and rows.num_rows:
-            self.examples += rows.slice(0, room).to_pylist()
-
-
-@dataclass(slots=True)
 class Seen:
-    """What was seen below a rule's prefix."""
+    """What was seen below a rule's prefix. `offences` counts objects that it does not allow."""
 
     rule: Rule
+    offend: Offend
     objects: int = 0
     bytes: int = 0
     newest: datetime | None = None
-    empty: Offenders = field(default_factory=Offenders)
-    wrong_class: Offenders = field(default_factory=Offenders)
-    unmatched: Offenders = field(default_factory=Offenders)
+    offences: Counter[FindingKind] = field(default_factory=Counter)
     required: set[str] = field(default_factory=set)
 
     def add(self, rows: pa.RecordBatch) -> None:
@@ -61,11 +47,11 @@ class Seen:
             when = newest.replace(tzinfo=UTC)
             self.newest = when if self.newest is None else max(self.newest, when)
         if not rule.allow_empty:
-            self.empty.add(rows.filter(pc.equal(rows.column("size_bytes"), 0)))
+            self._offend(FindingKind.EMPTY, rows, surely(pc.equal(rows.column("size_bytes"), 0)))
         if rule.storage_classes:
             classes = pc.fill_null(rows.column("storage_class"), _STANDARD)
             wrong = pc.invert(pc.is_in(classes, value_set=pa.array(rule.storage_classes)))
-            self.wrong_class.add(rows.filter(wrong))
+            self._offend(FindingKind.WRONG_CLASS, rows, wrong)
         self._match(rows)
 
     def _match(self, rows: pa.RecordBatch) -> None:
@@ -74,17 +60,23 @@ class Seen:
             return
         rest = without_beginning(rows.column("key"), len(rule.prefix))
         if rule.patterns:
-            self.unmatched.add(rows.filter(pc.invert(matches(rest, rule.patterns))))
+            self._offend(FindingKind.PATTERN, rows, pc.invert(matches(rest, rule.patterns)))
         for glob in rule.required:
             if glob not in self.required and pc.any(matches(rest, (glob,))).as_py():
                 self.required.add(glob)
+
+    def _offend(self, kind: FindingKind, rows: pa.RecordBatch, mask: pa.BooleanArray) -> None:
+        count = pc.sum(mask, min_count=0).as_py()
+        if count:
+            self.offences[kind] += count
+            self.offend(self.rule, kind, rows.filter(mask))
 
 
 class RuleBook:
     """All rules, fed with rows in key order. Cost: a binary search per rule and batch."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.seen = [Seen(rule) for rule in rules]
+    def __init__(self, rules: Sequence[Rule], offend: Offend) -> None:
+        self.seen = [Seen(rule, offend) for rule in rules]
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Rows of HAVE under shared names, ascending, none empty."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from stocktake.catalog import Catalog
-from stocktake.clock import Clock
 from stocktake.listing import sample_objects
 from stocktake.model import S3Url
 from stocktake.reconcile._align import rows_before, rows_through
@@ -17,7 +16,7 @@ from stocktake.reconcile._known_keys import known_keys
 from stocktake.reconcile._named_side import NamedSide
 from stocktake.reconcile._request import HaveSpec, Rule
 from stocktake.reconcile._rule_verdicts import Numbers
-from stocktake.reconcile._rules import Seen
+from stocktake.reconcile._rules import Offend, Seen
 from stocktake.reconcile._side_rows import RowCount, side_rows
 from stocktake.store import KeyPage, ListQuery, Store, read_key_page
 
@@ -68,7 +67,7 @@ class RuleSampler:
     """Samples below the prefix of each rule. `calls` and `calls_saved` add up."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, spec: HaveSpec, have: NamedSide, clock: Clock
+        self, store: Store, catalog: Catalog, spec: HaveSpec, have: NamedSide, offend: Offend
     ) -> None:
         self.calls = 0
         self.calls_saved = 0
@@ -77,11 +76,11 @@ class RuleSampler:
         self._catalog = catalog
         self._spec = spec
         self._have = have
-        self._clock = clock
+        self._offend = offend
 
     def sample(self, rule: Rule) -> tuple[Seen, Numbers]:
         """What was seen below the rule's prefix, and the estimate of all of it."""
-        base, seen, read = self._spec.source.key, Seen(rule), ReadRanges()
+        base, seen, read = self._spec.source.key, Seen(rule, self._offend), ReadRanges()
         source = S3Url(self._spec.source.bucket, base + rule.prefix)
 
         def look(page: pa.RecordBatch) -> None:
@@ -96,12 +95,8 @@ class RuleSampler:
             probes=self._spec.probes,
             confidence=self._spec.confidence,
             split_keys=known_keys(self._catalog, source).split_keys,
-            clock=self._clock,
+            clock=self._catalog.clock,
         )
         self.calls += found.metrics.requests
         self.calls_saved += found.calls_saved
         return seen, Numbers(found.objects, found.bytes)
-
-    def sample_all(self, rules: Sequence[Rule]) -> list[tuple[Seen, Numbers]]:
-        """Each rule, one after the other."""
-        return [self.sample(rule) for rule in rules]

@@ -24,7 +24,7 @@ def compare_all(
     config: ReconcileConfig, desk: Desk, have_side: Side, place: Workplace
 ) -> ReconcileReport:
     """The report of a mode that reads all of HAVE."""
-    book = RuleBook(config.should.rules)
+    book = RuleBook(config.should.rules, place.offences().add)
     have = NamedSide(have_side, exclude=config.checks.exclude)
     desk.progress.phase("compare", None, "rows")
     if config.should.kind is ShouldKind.RULES:

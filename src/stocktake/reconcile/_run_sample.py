@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stocktake.errors import StrategyRefusedError
+from stocktake.listing import is_directory_bucket, known_profile
 from stocktake.reconcile._cell_reader import CellReader
 from stocktake.reconcile._compare import Comparer, Sinks
 from stocktake.reconcile._desk import Desk
@@ -18,7 +20,12 @@ from stocktake.reconcile._workplace import Workplace, rule_coverage, rules_facts
 
 
 def compare_by_sample(config: ReconcileConfig, desk: Desk, place: Workplace) -> ReconcileReport:
-    """The report of a sample. Findings are of what was read; the rest is estimated."""
+    """The report of a sample. Findings are of what was read; the rest is estimated.
+
+    Raises:
+        StrategyRefusedError: The store does not list in key order, so pages cannot be skipped.
+    """
+    _check_order(desk, config.have.source.bucket)
     spec, checks = config.have, config.checks
     reader = CellReader(desk.store, spec.source, desk.clock, spec.workers)
     have = NamedSide(reader, exclude=checks.exclude)
@@ -65,7 +72,7 @@ def _rules(
 def _judge_rules(
     config: ReconcileConfig, desk: Desk, have: NamedSide, place: Workplace
 ) -> RuleSampler:
-    sampler = RuleSampler(desk.store, desk.catalog, config.have, have, desk.clock)
+    sampler = RuleSampler(desk.store, desk.catalog, config.have, have, place.offences().add)
     judge = place.judge()
     desk.progress.phase("sample", len(config.should.rules), "rules")
     for rule in config.should.rules:
@@ -73,3 +80,13 @@ def _judge_rules(
         place.rules += judge.judge(seen, numbers)
         desk.progress.advance(1)
     return sampler
+
+
+def _check_order(desk: Desk, bucket: str) -> None:
+    profile = known_profile(desk.catalog.state, desk.store, bucket)
+    if is_directory_bucket(bucket) or (profile is not None and profile.needs_tree):
+        raise StrategyRefusedError(
+            f"`{bucket}` cannot be sampled: it does not list in key order",
+            hint="use the mode full",
+            bucket=bucket,
+        )

@@ -15,7 +15,7 @@ from stocktake.reconcile._request import ReconcileConfig, ShouldKind
 from stocktake.reconcile._side import Side
 from stocktake.reconcile._side_folder import FolderSide
 from stocktake.reconcile._side_manifest import ManifestSide
-from stocktake.reconcile._side_snapshot import SnapshotSide
+from stocktake.reconcile._side_snapshot import SnapshotSide, check_covers
 from stocktake.store import ObjectHead
 
 
@@ -53,6 +53,7 @@ def open_should(desk: Desk, config: ReconcileConfig) -> Side:
     if spec.kind is ShouldKind.SNAPSHOT:
         snapshot = find_snapshot(desk.catalog, spec.place)
         prefix = config.have.source.key if spec.prefix is None else spec.prefix
+        check_covers(snapshot, S3Url(snapshot.bucket, prefix))
         return SnapshotSide(desk.catalog, snapshot, prefix)
     raise SideUnavailableError(f"{spec.kind} has no rows", kind=str(spec.kind))
 

@@ -69,12 +69,7 @@ def covering_snapshot(catalog: Catalog, source: S3Url, reference: str | None) ->
     """
     if reference is not None:
         found = find_snapshot(catalog, reference, source=source.bucket)
-        if found.bucket != source.bucket or not _covers(found, source.key):
-            raise SideUnavailableError(
-                f"the snapshot {describe_snapshot(found)} does not cover {source}",
-                hint=f"make one that does: stocktake scan {source}",
-                snapshot=found.id,
-            )
+        check_covers(found, source)
         return found
     for one in list_snapshots(catalog, source=source.bucket):
         if _covers(one, source.key):
@@ -84,6 +79,20 @@ def covering_snapshot(catalog: Catalog, source: S3Url, reference: str | None) ->
         hint=f"make one: stocktake scan {source}",
         source=str(source),
     )
+
+
+def check_covers(snapshot: Snapshot, source: S3Url) -> None:
+    """Refuse a snapshot that does not speak of all of an address.
+
+    Raises:
+        SideUnavailableError: It is of another bucket, or of another prefix.
+    """
+    if snapshot.bucket != source.bucket or not _covers(snapshot, source.key):
+        raise SideUnavailableError(
+            f"the snapshot {describe_snapshot(snapshot)} does not cover {source}",
+            hint=f"make one that does: stocktake scan {source}",
+            snapshot=snapshot.id,
+        )
 
 
 def _covers(snapshot: Snapshot, prefix: str) -> bool:

@@ -17,6 +17,7 @@ from stocktake.reconcile._histograms import Histograms
 from stocktake.reconcile._named_side import NamedSide
 from stocktake.reconcile._report import PrefixCoverage, ReconcileReport, RuleCheck, Totals
 from stocktake.reconcile._request import ReconcileConfig, Rule, ScanMode
+from stocktake.reconcile._rule_offences import RuleOffences
 from stocktake.reconcile._rule_verdicts import RuleJudge
 from stocktake.reconcile._side import SideFacts, SideKind
 
@@ -65,8 +66,11 @@ class Workplace:
 
     def judge(self) -> RuleJudge:
         """Judges rules."""
-        prefix = self.config.have.source.key
-        return RuleJudge(self.log, self.severities, self.started_at, prefix)
+        return RuleJudge(self.log, self.severities, self.started_at)
+
+    def offences(self) -> RuleOffences:
+        """Takes in objects that a rule does not allow."""
+        return RuleOffences(self.log, self.severities, self.config.have.source.key)
 
     def report(
         self, mode: ScanMode, have: SideFacts, should: SideFacts, totals: Totals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from stocktake.errors import (
     ReportNotFoundError,
     SideUnavailableError,
     SnapshotNotFoundError,
+    StrategyRefusedError,
 )
 from stocktake.inventory import ReportSpec, write_report
 from stocktake.model import S3Url, object_schema
@@ -222,3 +224,22 @@ def test_a_bucket_of_another_store_has_to_be_openable(world, store):
     store.fill("have", [])
     with pytest.raises(SideUnavailableError, match="https://elsewhere"):
         world.run(should__endpoint_url="https://elsewhere")
+
+
+def test_a_snapshot_of_another_prefix_is_no_should_for_all(world, store):
+    publish(world.catalog, [row("p/a")], bucket="have", kind="list", prefix="p/")
+    store.fill("have", [listed("q/a")])
+    with pytest.raises(SideUnavailableError, match="does not cover s3://have/q/"):
+        world.run("s3://have/q/", "have@latest", should__kind=ShouldKind.SNAPSHOT)
+
+
+def test_a_bucket_without_key_order_cannot_be_sampled(world):
+    with pytest.raises(StrategyRefusedError, match="cannot be sampled"):
+        world.run("s3://have--use1-az4--x-s3/", have__mode=ScanMode.SAMPLE)
+
+
+def test_memory_ends_are_given_back_when_a_sample_fails_in_the_middle(world, store):
+    store.fill("should", [listed(f"{n:06}") for n in range(40_000)])
+    with pytest.raises(BucketNotFoundError):
+        world.run(have__mode=ScanMode.SAMPLE)
+    assert not [one for one in threading.enumerate() if one.name.startswith("stocktake-sample")]

@@ -209,3 +209,13 @@ def test_no_object_is_looked_at_twice_by_a_sample(sampled):
     keys = [f"{n % 7}/{n:07}.csv" for n in range(5_000)]
     report = sampled(keys, Rule("wrong", "", patterns=("*.parquet",)), per_page=100, probes=200)
     assert report.by_severity[Severity.LOW] == 5_000
+
+
+def test_every_object_that_offends_is_in_the_findings_file(run, store, tmp_path):
+    store.fill("have", [listed(f"p/d/{n:05}.csv") for n in range(3_000)])
+    file = tmp_path / "all.jsonl"
+    rule = Rule("names", "d/", patterns=("*.parquet",))
+    report = run(rule, findings_file=file, findings_max=5)
+    assert (len(report.findings), report.findings_total) == (5, 3_000)
+    assert len(file.read_text().splitlines()) == 3_000
+    assert report.rules[0].found == "3000 of another name"
