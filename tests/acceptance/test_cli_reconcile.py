@@ -288,26 +288,36 @@ def test_a_sample_of_many_objects_skips_pages_and_says_intervals(fake, user):
     assert sample["missing"]["high"] is None or sample["missing"]["high"] >= 400
 
 
-@pytest.mark.parametrize(
-    ("rule", "kind"),
-    [
-        ("objects: {min: 11}", "below-expected"),
-        ("objects: 9", "above-expected"),
-        ("bytes: {max: 10}", "above-expected"),
-        ("required: [_SUCCESS]", "missing"),
-        ("patterns: ['*.png']", "pattern"),
-        ("storage_class: GLACIER", "wrong-class"),
-    ],
-)
-def test_rules_alone_need_no_other_side(store, user, rule, kind):
-    """REC-1: rules file."""
-    config = write_config(user, f"bucket: {BUCKET}\nrules: [{{prefix: p/2026/, {rule}}}]\n")
+def test_rules_alone_need_no_other_side(store, user):
+    """REC-1: a rules file; every kind of expectation, violated and held."""
+    violated = {
+        "too few": ("objects: {min: 11}", "below-expected"),
+        "too many": ("objects: 9", "above-expected"),
+        "too much": ("bytes: {max: 10}", "above-expected"),
+        "not required": ("required: [_SUCCESS]", None),
+        "names": ("patterns: ['*.png']", "pattern"),
+        "class": ("storage_class: GLACIER", "wrong-class"),
+    }
+    held = {
+        "enough": "objects: {min: 10, max: 10}",
+        "fresh": "max_age: 1h",
+        "photos": "patterns: ['*.jpg'], allow_empty: false",
+    }
+    rules = {**{name: rule for name, (rule, _) in violated.items()}, **held}
+    lines = [f"- {{name: {name}, prefix: p/2026/, {rule}}}" for name, rule in rules.items()]
+    config = write_config(user, f"bucket: {BUCKET}\nrules:\n" + "\n".join(lines))
     answer = user("reconcile", "--config", config, "--json")
     assert answer.code == 4, answer
-    assert kind in answer.json["by_kind"] or kind == "missing"
-    assert answer.json["rules"][0]["verdict"] == "violated"
+    verdicts: dict[str, set[str]] = {}
+    for one in answer.json["rules"]:
+        verdicts.setdefault(one["rule"], set()).add(one["verdict"])
+    assert verdicts == {name: {"violated" if name in violated else "held"} for name in rules}
+    kinds = {one["rule"]: one["kind"] for one in answer.json["findings"]}
+    assert set(kinds) == set(violated)
+    for name, (_, kind) in violated.items():
+        assert kind in (None, kinds[name])
     people = user("reconcile", "--config", config)
-    assert "violated" in people.out
+    assert people.out.count("violated") == 6
     assert max(map(len, people.out.splitlines())) <= 80
 
 

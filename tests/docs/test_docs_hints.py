@@ -16,8 +16,20 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "stocktake"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]\b")  # `--x-s3` ends names of buckets
 COMMAND = re.compile(r"(?<!install )(?<!upgrade )\bstocktake ([a-z]+)")
-OTHERS_OPTIONS = {"--upgrade", "--long"}
-"""Options of other programs that messages name: pip, zstd."""
+AWS_OPTIONS = {
+    "--inventory-configuration",
+    "--key-id",
+    "--object-lock-configuration",
+    "--output",
+    "--ownership-controls",
+    "--policy",
+    "--policy-name",
+    "--query",
+    "--request-payment-configuration",
+    "--storage-class",
+}
+OTHERS_OPTIONS = {"--upgrade", "--long", *AWS_OPTIONS}
+"""Options of other programs that messages name: pip, zstd, aws."""
 FAKES = "testing"
 """The room whose modules are programs of their own, with their own options."""
 

@@ -13,7 +13,7 @@ from stocktake.reconcile._charts import ChartBar, bar_chart
 from stocktake.reconcile._findings import Finding, Severity
 from stocktake.reconcile._html_figures import coverage_part, histogram_parts, sample_part
 from stocktake.reconcile._html_parts import Cell, facts, key, number, said, table, tag, text, words
-from stocktake.reconcile._html_style import STYLE, content_policy
+from stocktake.reconcile._html_style import content_policy, style
 from stocktake.reconcile._report import ReconcileReport, RuleCheck
 from stocktake.reconcile._said import (
     complete_text,
@@ -45,7 +45,7 @@ def render_html(report: ReconcileReport) -> str:
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="referrer" content="no-referrer">'
             '<meta name="robots" content="noindex">'
-            f"<title>Reconciliation: {text(title)}</title><style>{STYLE}</style></head><body>"
+            f"<title>Reconciliation: {text(title)}</title><style>{style()}</style></head><body>"
             f"<main><h1><bdi>{text(report.have.place)}</bdi> against "
             f"<bdi>{text(should_text(report))}</bdi></h1>",
             *_parts(report),
