@@ -5,7 +5,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_strategies import policies
+from policy_strategies import policies, statements
 
 from stocktake.setup import Configuration
 from stocktake.setup._grant import Grant, delivery_requests
@@ -117,3 +117,23 @@ def test_policies_with_another_statement_are_not_the_same(one, other):
     first, second = (len(others(p, "")) for p in (one, other))
     if first != second:
         assert not same_policy(one, other)
+
+
+@given(policies(), st.randoms(use_true_random=False))
+def test_the_order_of_statements_decides_nothing(document, chance):
+    found = others(document, "")
+    mixed = chance.sample(found, len(found))
+    for one in REQUESTS[:1] + ELSEWHERE:
+        first = decide(read_policy({**document, "Statement": found}), one)
+        assert decide(read_policy({**document, "Statement": mixed}), one).outcome is first.outcome
+
+
+@given(policies(), statements())
+def test_a_further_deny_never_allows_and_a_further_allow_never_denies(document, more):
+    found = others(document, "")
+    for one in REQUESTS[:1] + ELSEWHERE:
+        was = decide(read_policy({"Statement": found}), one).outcome
+        denied = decide(read_policy({"Statement": [*found, {**more, "Effect": "Deny"}]}), one)
+        allowed = decide(read_policy({"Statement": [*found, {**more, "Effect": "Allow"}]}), one)
+        assert denied.outcome is not Outcome.ALLOWED or was is Outcome.ALLOWED
+        assert (allowed.outcome is Outcome.DENIED) is (was is Outcome.DENIED)

@@ -52,8 +52,7 @@ def create_setup(run: Run, bucket: str, options: CreateOptions) -> int:
     store = run.open_store()
     account = open_account(run.store_options(), meter=run.meter, clock=run.clock)
     try:
-        partition = _partition(options, run)
-        wanted = _wanted(source, place, options, partition)
+        wanted = _wanted(source, place, options)
         request = CreateRequest(
             wanted, options.account_id, policy=not options.no_policy, replace=options.replace
         )
@@ -69,21 +68,13 @@ def create_setup(run: Run, bucket: str, options: CreateOptions) -> int:
         run.out.document({**plan.to_dict(), "dry_run": options.dry_run, "receipt": told})
         return 0
     _show(run.out, plan, dry_run=options.dry_run)
+    if options.dry_run and plan.differences and not options.replace:
+        run.out.warn("this needs --replace: the configuration that is there says something else")
     show_receipt(run.out, told)
     return 0
 
 
-def _partition(options: CreateOptions, run: Run) -> str:
-    """ARNs of China and GovCloud begin differently; their regions tell."""
-    region = run.settings.region or ""
-    if options.kms_key and options.kms_key.startswith("arn:"):
-        return options.kms_key.split(":")[1]
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
-def _wanted(source: S3Url, place: S3Url, options: CreateOptions, partition: str) -> Configuration:
+def _wanted(source: S3Url, place: S3Url, options: CreateOptions) -> Configuration:
     formats = {name.lower(): name for name in FORMATS}
     found = formats.get(options.report_format.lower())
     if found is None:
@@ -93,7 +84,7 @@ def _wanted(source: S3Url, place: S3Url, options: CreateOptions, partition: str)
     return Configuration(
         id=options.config_id,
         bucket=source.bucket,
-        destination_arn=f"arn:{partition}:s3:::{place.bucket}",
+        destination_arn=f"arn:aws:s3:::{place.bucket}",
         prefix=place.key,
         format=found,
         frequency="Weekly" if options.weekly else "Daily",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stocktake.errors import PolicyFormatError
 from stocktake.setup._checks import Check, CheckState, Fix, not_seen, put_configuration_command
 from stocktake.setup._configuration import Configuration
 from stocktake.setup._facts import BucketFacts, KeyPolicyFacts
@@ -131,9 +130,6 @@ def _key_check(
         fix = Fix(f"use a key in {facts.region}")
         return Check("kms", _KEY_TITLE, CheckState.FAILED, why, fix, one.id)
     if found.error is not None:
-        if isinstance(found.error, PolicyFormatError):
-            why = found.error.message
-            return Check("kms", _KEY_TITLE, CheckState.FAILED, why, None, one.id)
         return not_seen("kms", _KEY_TITLE, found.error, one.id)
     decision = decide(found.policy, key_request(grant, key.arn))
     if decision.outcome is Outcome.ALLOWED:

@@ -45,8 +45,7 @@ def check_policy(delivery: Delivery, facts: BucketFacts) -> Iterator[Check]:
     """The two checks of the destination's policy."""
     one = delivery.configuration
     if facts.policy_error is not None:
-        why = facts.policy_error.message
-        yield Check("policy", _TITLE, CheckState.FAILED, why, None, one.id)
+        yield not_seen("policy", _TITLE, facts.policy_error, one.id)
         return
     if not facts.policy_asked.is_known:
         yield not_seen("policy", _TITLE, facts.policy_asked.error, one.id)

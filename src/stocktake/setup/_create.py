@@ -134,6 +134,9 @@ def plan_setup(store: Store, account: Account, request: CreateRequest) -> SetupP
     wanted, notes = _tidied(request.wanted)
     head = store.describe("HeadBucket", wanted.bucket)
     who = ask_caller(account)
+    # ARNs of China and GovCloud begin differently
+    arn = f"arn:{who.partition}:s3:::{wanted.destination_bucket}"
+    wanted = changed(wanted, destination_arn=arn)
     existing = _existing(store, wanted)
     facts = ask_destination(store, wanted.destination_bucket, who.caller)
     owner = _owner(store, wanted.bucket, who, request)

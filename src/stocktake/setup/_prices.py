@@ -186,7 +186,8 @@ def _refuse_unknown(raw: Mapping[str, Any], known: set[str], where: str, lead: s
 def _wrong(where: str, name: str, what: str) -> PriceFileError:
     return PriceFileError(
         f"{where}: `{name}` is {what}",
-        hint="the price file that ships with stocktake shows the form: "
-        "stocktake cost --objects 1000 --json names its values",
+        hint="a price file has date, region, currency, source and the sections "
+        + ", ".join(_NUMBERS)
+        + "; `Honest cost` in the documentation shows a whole one",
         path=where,
     )

@@ -1,5 +1,6 @@
 """SET-1: the first report still due, late, partial, unreadable."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,7 +20,9 @@ def remove(desk, key):
 
 
 def parts(desk):
-    return [key for key in keys(desk) if "/data/" in key]
+    """In the manifest's order: the first is opened to learn the columns."""
+    with desk.store.get("reports", FOLDER + "manifest.json") as body:
+        return [one["key"] for one in json.loads(body.read())["files"]]
 
 
 def keys(desk):
