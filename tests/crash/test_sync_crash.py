@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from postgres_server import PostgresServer
 from stocktake import faults
 from stocktake.clock import SystemClock
 from stocktake.testing import FakeS3
@@ -154,13 +155,15 @@ def test_three_rounds_of_kills_while_it_recovers(
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_random_moments(seed: int, world: SyncWorld, host: Host) -> None:
     dice, clock = random.Random(seed), SystemClock()
-    for number in range(15):
+    kills = 0
+    for number in range(20):
         world.turn(host, f"turn-{number}", large=number % 2 == 0)
         process = world.start(host)
-        clock.sleep(dice.uniform(0.3, 1.6))
+        clock.sleep(dice.uniform(0.02, 0.6))
         process.kill()
-        world.children.wait(process)
+        kills += world.children.wait(process).killed
         world.check_always()
+    assert kills >= 10
     clean(world, host)
 
 
@@ -196,9 +199,20 @@ def test_two_writers_killed_at_random_moments_lose_no_entry(seed: int, world: Sy
     two_writers(world, random.Random(seed), rounds=8)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_writers_on_postgresql_lose_no_entry(
+    tmp_path: Path, children: Children, postgres: PostgresServer
+) -> None:
+    with FakeS3() as fake:
+        world = SyncWorld(tmp_path, fake, children, database=postgres.new_database())
+        two_writers(world, random.Random(7), rounds=5)
+
+
 def two_writers(world: SyncWorld, dice: random.Random, rounds: int) -> None:
     clock = SystemClock()
     hosts = [world.host("a"), world.host("b")]
+    kills = 0
     for number in range(rounds):
         for host in hosts:
             world.turn_of_new_files(host, number)
@@ -206,11 +220,12 @@ def two_writers(world: SyncWorld, dice: random.Random, rounds: int) -> None:
         hosts[1].write(f"both/{number}.txt", hosts[0].files[f"both/{number}.txt"])
         processes = [world.start(host, delete=False) for host in hosts]
         for process in dice.sample(processes, dice.randint(1, 2)):
-            clock.sleep(dice.uniform(0.2, 0.9))
+            clock.sleep(dice.uniform(0.05, 0.3))
             process.kill()
         for process in processes:
-            world.children.wait(process)
+            kills += world.children.wait(process).killed
         world.check_always()
+    assert kills >= rounds // 2
     for _ in range(2):
         for host in hosts:
             ended = world.run(host, delete=False)
