@@ -64,7 +64,7 @@ def config(**values: Any) -> ReconcileConfig:
     """A folder against a prefix."""
     made: dict[str, Any] = {
         "have": HaveSpec(S3Url(BUCKET, "photos/")),
-        "should": ShouldSpec(ShouldKind.FOLDER, "/home/me/photos"),
+        "should": ShouldSpec(ShouldKind.FOLDER, "/srv/photos"),
     } | values
     return ReconcileConfig(**made)
 
@@ -90,7 +90,7 @@ def report(findings: list[Finding] | tuple[Finding, ...] = (), **values: Any) ->
             requests={"LIST": 10},
         ),
         "should": SideFacts(
-            SideKind.FOLDER, "/home/me/photos", NOW, objects=10_003, size_bytes=52_430_000
+            SideKind.FOLDER, "/srv/photos", NOW, objects=10_003, size_bytes=52_430_000
         ),
         "totals": Totals(should=10_003, have=10_000, identical=9_990, have_bytes=52_428_800),
         "findings": ordered,

@@ -168,7 +168,7 @@ def test_every_kind_every_side_and_every_number_is_on_the_page():
         "2026-11-21 16:50 UTC",
         "10 LIST",
         "a full listing",
-        "the folder /home/me/photos",
+        "the folder /srv/photos",
         "60 % of 1,000",
         "Objects by size",
         "Objects by age",

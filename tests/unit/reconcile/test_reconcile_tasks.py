@@ -117,7 +117,7 @@ def test_the_document_is_json_with_counts_and_one_command_for_all():
     assert sum(document["counts"].values()) == len(document["tasks"]) == 50
     assert document["left_out"] == 10
     assert document["together"] == {
-        "upload": "stocktake sync /home/me/photos s3://my-bucket/photos/ --dataset ID"
+        "upload": "stocktake sync /srv/photos s3://my-bucket/photos/ --dataset ID"
     }
     assert {one["severity"] for one in document["tasks"]} == {"CRITICAL", "HIGH", "MEDIUM", "LOW"}
     assert tasks_document(samples.report())["tasks"] == []
