@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from stocktake.clock import Clock
@@ -12,11 +12,13 @@ from stocktake.manifests._sync_work import Task
 from stocktake.store import UploadPace
 
 _WAITING_MAX = 64
-Done = tuple[Task, KeyOutcome | BaseException]
 
 
 class Crew:
     """Works on tasks in threads. One thread gives tasks and takes what came of them.
+
+    That thread may be interrupted anywhere (Ctrl-C): no result is lost by it. One that was being
+    looked at just then is given again.
 
     Args:
         work: What is done with a task; what it raises is raised to whoever takes the result.
@@ -29,61 +31,67 @@ class Crew:
         self._workers = workers
         self._clock = clock
         self._pace = UploadPace()
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        lock = threading.Lock()
+        self._given = threading.Condition(lock)
+        self._changed = threading.Condition(lock)
+        self._tasks: deque[Task] = deque()
+        self._done: deque[tuple[Task, KeyOutcome | BaseException]] = deque()
+        self._busy = 0
+        self._closed = False
         self._threads: list[threading.Thread] = []
-        self._under_way = 0
 
     def give(self, task: Task) -> None:
         """Have a task done."""
-        self._under_way += 1
-        self._tasks.put(task)
-        if len(self._threads) < min(self._under_way, self._pace.threads(self._workers)):
+        with self._changed:
+            self._tasks.append(task)
+            waiting = len(self._tasks) + self._busy
+            self._given.notify()
+        if len(self._threads) < min(waiting, self._pace.threads(self._workers)):
             thread = threading.Thread(target=self._run, name="sync", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def results(self) -> Iterator[tuple[Task, KeyOutcome]]:
         """What is done by now; waits for some if too much is waiting."""
-        while self._under_way:
-            try:
-                yield self._take(block=self._under_way >= _WAITING_MAX)
-            except queue.Empty:
-                return
+        yield from self._finished(_WAITING_MAX)
 
     def rest(self) -> Iterator[tuple[Task, KeyOutcome]]:
         """What everything else came to."""
-        while self._under_way:
-            yield self._take(block=True)
+        yield from self._finished(0)
 
     def call_off(self) -> int:
         """Begin no more tasks; how many will not be done."""
-        left = 0
-        while True:
-            try:
-                if self._tasks.get_nowait() is not None:
-                    left += 1
-            except queue.Empty:
-                self._under_way -= left
-                return left
+        with self._changed:
+            left = len(self._tasks)
+            self._tasks.clear()
+            return left
 
     def close(self) -> None:
         """End the threads, once they are done with what they are at."""
         self.call_off()
-        for _ in self._threads:
-            self._tasks.put(None)
+        with self._changed:
+            self._closed = True
+            self._given.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _take(self, *, block: bool) -> tuple[Task, KeyOutcome]:
-        task, outcome = self._done.get(block=block)
-        self._under_way -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return task, outcome
+    def _finished(self, waiting_max: int) -> Iterator[tuple[Task, KeyOutcome]]:
+        """Results, until none is there and no more than that many are waited for."""
+        while True:
+            with self._changed:
+                while not self._done and len(self._tasks) + self._busy > waiting_max:
+                    self._changed.wait()
+                if not self._done:
+                    return
+                task, outcome = self._done[0]
+            if isinstance(outcome, BaseException):
+                self._done.popleft()
+                raise outcome
+            yield task, outcome
+            self._done.popleft()
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next()) is not None:
             began_s = self._clock.monotonic_s()
             try:
                 outcome: KeyOutcome | BaseException = self._work(task)
@@ -91,4 +99,16 @@ class Crew:
                 # boundary: it is raised again by whoever takes the result
                 outcome = error
             self._pace.answered(self._clock.monotonic_s() - began_s)
-            self._done.put((task, outcome))
+            with self._changed:
+                self._done.append((task, outcome))
+                self._busy -= 1
+                self._changed.notify()
+
+    def _next(self) -> Task | None:
+        with self._changed:
+            while not self._tasks:
+                if self._closed:
+                    return None
+                self._given.wait()
+            self._busy += 1
+            return self._tasks.popleft()

@@ -10,6 +10,7 @@ from typing import Any
 
 from stocktake.manifests._compare import KeyState, OnConflict, Policy, SyncAction
 from stocktake.manifests._dataset_values import Edit
+from stocktake.manifests._local_names import Exclusions
 
 FINDINGS_MAX = 1_000
 """Findings that are kept; further ones are counted."""
@@ -59,6 +60,10 @@ class SyncOptions:
     multipart_bytes_min: int = MULTIPART_BYTES_MIN
     part_bytes_min: int = PART_BYTES_MIN
     manifest_folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse globs that make no sense, before anything is begun."""
+        Exclusions.of(self.exclude)
 
     @property
     def policy(self) -> Policy:
