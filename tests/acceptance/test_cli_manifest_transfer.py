@@ -229,6 +229,21 @@ def test_what_ship_recorded_becomes_a_dataset(store: Store, bob: Inside) -> None
     assert names_of(bob) == ["a", "b"]
 
 
+def test_synchronised_dataset_names_the_endpoint_it_is_at(
+    store: Store, bob: Inside, server: Server
+) -> None:
+    (bob.home / "files").mkdir()
+    (bob.home / "files" / "a b").write_bytes(b"x")
+    done = bob("sync", "files", f"s3://{BUCKET}/{PREFIX}", "--dataset", "16", "--push-manifest")
+    assert done.code == 0, done.err
+    (file,) = bob("manifest", "show", "16", "--json").json["files"]
+    assert file["s3_url"] == f"{server.endpoint_url}/{BUCKET}/{PREFIX}a%20b"
+    with store.get(BUCKET, COPY_KEY) as body:
+        assert len(parse_manifest(body).records) == 1
+    again = bob("sync", "files", f"s3://{BUCKET}/{PREFIX}", "--dataset", "16", "--json")
+    assert (again.json["total_s3"], again.json["identical"]) == (1, 1), "the copy is no file of it"
+
+
 def test_exports_are_what_they_say(ada: Inside) -> None:
     shell = Shell(ada.home, ada.environment)
     sums = shell("manifest", "export", "16", "--format", "sha256sum")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.catalog import Catalog
+from stocktake.cli._dataset_address import note_address
 from stocktake.cli._output import Column
 from stocktake.cli._receipt import Prices, Receipt, show_receipt
 from stocktake.cli._run import Run
@@ -157,6 +158,8 @@ def _sync(
     began_s = run.clock.monotonic_s()
     root = Path(request.local)
     dataset = _dataset(catalog.state, spec, store, root, make=not options.dry_run)
+    if dataset is not None and not options.dry_run:
+        note_address(run, dataset)
     with run.watch() as progress:
         if dataset is None:
             result = preview_sync(
