@@ -8,6 +8,7 @@ import shlex
 import signal
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from acceptance_shell import Inside, Shell, help_of, members_in
@@ -168,7 +169,8 @@ def test_a_configuration_file_gives_page_tasks_and_findings(store, user):
     tasks = json.loads((user.home / "t.json").read_text())["tasks"]
     upload = next(one for one in tasks if one["key"] == "2026/new 1.jpg")
     assert upload["action"] == "upload"
-    assert (user.home / upload["source"]).read_bytes() == FILES["2026/new 1.jpg"]
+    assert upload["source"].startswith("/")
+    assert Path(upload["source"]).read_bytes() == FILES["2026/new 1.jpg"]
     assert upload["target"] == f"{SOURCE}2026/new 1.jpg"
     assert shlex.split(upload["command"])[-1] == upload["target"]
     delete = next(one for one in tasks if one["key"] == HOSTILE and one["finding"] == "extra")

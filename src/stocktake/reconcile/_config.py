@@ -41,7 +41,7 @@ def load_config(path: Path) -> ReconcileConfig:
             file, line and name.
         MissingExtraError: It is YAML and PyYAML is not installed.
     """
-    return _config(read_config_tree(path), str(path), path.parent)
+    return _config(read_config_tree(path), str(path), path.absolute().parent)
 
 
 def parse_config(data: bytes, name: str, folder: Path) -> ReconcileConfig:

@@ -339,6 +339,14 @@ def test_a_file_written_by_notepad_is_read(tmp_path):
     assert load_config(path).should.place == str(tmp_path / "photos")
 
 
+def test_a_relative_folder_is_beside_the_file_wherever_the_command_runs(tmp_path, monkeypatch):
+    """Commands of tasks run anywhere."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "r.yaml").write_text(MINIMAL)
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("etc/r.yaml")).should.place == str(tmp_path / "etc" / "photos")
+
+
 def test_without_pyyaml_the_pip_command_is_named_and_toml_still_works(monkeypatch):
     """REC-3"""
     real = builtins.__import__
