@@ -20,8 +20,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from copy_world import PREFIX, drop, numbers, open_host, put, upload
+from copy_world import NOON, PREFIX, drop, numbers, open_host, put, upload
 from stocktake import faults
+from stocktake.clock import FixedClock
 from stocktake.errors import PreconditionFailedError
 from stocktake.manifests import (
     CopyOptions,
@@ -33,7 +34,7 @@ from stocktake.manifests import (
     pull_copy,
     push_copy,
 )
-from stocktake.state import State
+from stocktake.state import State, open_state
 from stocktake.store import ListQuery
 from stocktake.testing import FaultStore, MemoryStore, Planned
 
@@ -119,12 +120,23 @@ def _kill(name: str, killed_at: str | None) -> None:
         raise KilledError(name)
 
 
-@pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[State]]:
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
+)
+def states(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[State]]:
+    """Three hosts, the first of them on either kind of database."""
     folder = tmp_path_factory.mktemp("hosts")
-    found = [open_host(folder / name) for name in ("ada", "bob", "eve")]
-    yield found
-    for state in found:
+    found = [open_host(folder / name) for name in ("bob", "eve")]
+    if request.param == "postgresql":
+        address = str(request.getfixturevalue("postgres").new_database())
+        first = open_state(address, clock=FixedClock(NOON))
+        first.upgrade()
+    else:
+        first = open_host(folder / "ada")
+    yield [first, *found]
+    for state in (first, *found):
         state.close()
 
 
@@ -161,7 +173,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(plan=plans())
 def test_hosts_agree_and_lose_nothing(states: list[State], plan: Plan) -> None:
