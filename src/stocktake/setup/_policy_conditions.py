@@ -31,6 +31,7 @@ Context = Mapping[str, tuple[str, ...] | Unknown | None]
 
 Truth = bool | None
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
+_PIECES = re.compile(r"(\$\{[*?$]\}|\*+|\?)")
 _LITERAL = {"${*}": "*", "${?}": "?", "${$}": "$"}
 
 
@@ -116,22 +117,43 @@ def matches(pattern: str, text: str, *, ignore_case: bool = False) -> Truth:
     """
     if _has_variable(pattern):
         return None
-    return _compiled(pattern, ignore_case).fullmatch(text) is not None
+    if ignore_case:
+        pattern, text = pattern.lower(), text.lower()
+    return _glob(_tokens(pattern), text)
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:  # noqa: FBT001
-    pieces = re.split(r"(\$\{[*?$]\}|\*+|\?)", pattern)
-    text = "".join(_piece(one) for one in pieces)
-    return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+def _tokens(pattern: str) -> tuple[str, ...]:
+    """`*`, `?` and literal characters, these behind a backslash to tell them apart."""
+    found = []
+    for piece in _PIECES.split(pattern):
+        if piece in _LITERAL:
+            found.append("\\" + _LITERAL[piece])
+        elif piece[:1] == "*":
+            found.append("*")
+        elif piece == "?":
+            found.append("?")
+        else:
+            found.extend("\\" + char for char in piece)
+    return tuple(found)
 
 
-def _piece(text: str) -> str:
-    if text in _LITERAL:
-        return re.escape(_LITERAL[text])
-    if text.startswith("*"):
-        return ".*"
-    return "." if text == "?" else re.escape(text)
+def _glob(tokens: tuple[str, ...], text: str) -> bool:
+    """In time of pattern times text at most; a hostile pattern could hang `re`."""
+    at, position, star, resume = 0, 0, -1, 0
+    while position < len(text):
+        mark = tokens[at] if at < len(tokens) else ""
+        if mark == "*":
+            star, resume = at, position
+            at += 1
+        elif mark in ("?", "\\" + text[position]):
+            at, position = at + 1, position + 1
+        elif star >= 0:
+            resume += 1
+            at, position = star + 1, resume
+        else:
+            return False
+    return all(mark == "*" for mark in tokens[at:])
 
 
 def _plain(text: str) -> str:
@@ -146,8 +168,7 @@ def _same_arn(pattern: str, value: str) -> bool:
         return True
     wanted, words = pattern.split(":", 5), value.split(":", 5)
     return len(wanted) == len(words) == 6 and all(
-        _compiled(one, False).fullmatch(word) is not None  # noqa: FBT003
-        for one, word in zip(wanted, words, strict=True)
+        _glob(_tokens(one), word) for one, word in zip(wanted, words, strict=True)
     )
 
 
@@ -165,7 +186,7 @@ def _date(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str],
     def same(wanted: str, value: str) -> Truth:
         try:
             return compare(parse_utc(value), parse_utc(wanted))
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
     return same
