@@ -182,6 +182,25 @@ def test_a_configuration_file_gives_page_tasks_and_findings(store, user):
     assert not list(user.home.glob("*.part")) + list(user.home.glob(".*.part"))
 
 
+def test_a_multipart_etag_is_no_md5_and_still_proves_the_bytes(store, user):
+    """REC-4: parts of 8 MiB as many tools cut them; what no way of cutting explains is not called
+    the same, nor different, and counted with the reason."""
+    body = bytes(range(256)) * (9 << 12)  # 9 MiB
+    for name, sent in (("same.bin", body), ("other.bin", body[:-1] + b"!")):
+        (user.home / "photos" / name).write_bytes(body)
+        os.utime(user.home / "photos" / name, (1_700_000_000, 1_700_000_000))
+        upload = store.begin_upload(BUCKET, f"p/{name}")
+        parts = [sent[: 8 << 20], sent[8 << 20 :]]
+        upload.complete({n: upload.put_part(n, part) for n, part in enumerate(parts, 1)})
+    assert store.head(BUCKET, "p/same.bin").etag.endswith("-2")
+    answer = user(*FOLDER, "--json")
+    assert found(answer.json) == {}
+    assert answer.json["totals"]["identical"] == len(FILES) + 1
+    assert answer.json["totals"]["unproven"] == 1
+    ((why, count),) = answer.json["not_comparable"].items()
+    assert (count, "multipart" in why) == (1, True)
+
+
 def test_a_dataset_says_what_should_be_there(store, user):
     """REC-1: the manifest of what was uploaded."""
     synced = user("sync", "photos", f"s3://{OTHER}/d/", "--dataset", "16", "--json")
