@@ -501,6 +501,7 @@ def test_a_forgotten_dataset_is_gone_with_all_it_had(state: State, dataset: Data
         lambda: dataset.find("a"),
         lambda: dataset.commit([], Reason.SYNC),
         lambda: dataset.begin_run(RunKind.SYNC, place=None, version=None),
+        lambda: dataset.note_upload("k", "t", None, "run_x"),
         lambda: forget_dataset(state, dataset.id),
     ):
         with pytest.raises(DatasetNotFoundError):
@@ -509,6 +510,24 @@ def test_a_forgotten_dataset_is_gone_with_all_it_had(state: State, dataset: Data
     assert (names(other), len(other.runs()), len(other.uploads())) == (["a"], 1, 1)
     again = create_dataset(state, DatasetSpec(info.id, "", info.bucket, info.prefix))
     assert (again.info().version, again.history(), again.runs(), names(again)) == (0, [], [], [])
+
+
+def test_a_reader_is_told_when_the_rest_was_forgotten(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that only looks like one would be taken for deletions."""
+    monkeypatch.setattr(reading, "PAGE_ROWS", 2)
+    info = dataset.info()
+    for again in (False, True):
+        made = create_dataset(dataset.state, DatasetSpec(info.id, "", info.bucket, info.prefix))
+        counts(made, *(of(made, name) for name in "abcd"))
+        reader = made.entries()
+        next(reader)
+        forget_dataset(dataset.state, dataset.id)
+        if again:
+            create_dataset(dataset.state, DatasetSpec(info.id, "", info.bucket, info.prefix))
+        with pytest.raises(DatasetNotFoundError, match="while it was read"):
+            list(reader)
 
 
 def test_writers_at_once_lose_nothing(state: State) -> None:

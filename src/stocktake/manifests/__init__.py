@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         file_values,
         head_values,
         manifest_etag,
+        manifest_with_etag,
         render_manifest,
         version_info,
     )
@@ -184,6 +185,7 @@ __all__ = [
     "manifest_etag",
     "manifest_file_name",
     "manifest_prefix",
+    "manifest_with_etag",
     "md5_of_etag",
     "object_url",
     "open_dataset",
@@ -268,6 +270,7 @@ _LATER = {
         "file_values",
         "head_values",
         "manifest_etag",
+        "manifest_with_etag",
         "render_manifest",
         "version_info",
     ),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from stocktake.clock import parse_utc
+from stocktake.errors import DatasetNotFoundError
 from stocktake.manifests._dataset_rows import at_version, entry_of, key_bytes, select_entries
 from stocktake.manifests._dataset_values import Entry, Reason, VersionInfo
-from stocktake.state import State, dataset_entries, dataset_versions
+from stocktake.state import State, dataset_entries, dataset_versions, datasets
 
 PAGE_ROWS = 2000
 CHANGES_AT_ONCE = 20_000
@@ -24,7 +25,11 @@ _v = dataset_versions.c
 def read_entries(
     state: State, dataset_id: str, version: int, *, prefix: str = "", after: str = ""
 ) -> Iterator[Entry]:
-    """The entries of a version in key order."""
+    """The entries of a version in key order.
+
+    Raises:
+        DatasetNotFoundError: The dataset was forgotten meanwhile; there may have been more.
+    """
     bounds: list[ColumnElement[bool]] = [*at_version(version)]
     start = prefix.encode()
     if start:
@@ -35,10 +40,21 @@ def read_entries(
         query = select_entries(dataset_id, *bounds, _e.s3_key > last).order_by(_e.s3_key)
         with state.read() as connection:
             rows = connection.execute(query.limit(PAGE_ROWS)).all()
+            if len(rows) < PAGE_ROWS:
+                _check_there(connection, dataset_id, version)
         yield from map(entry_of, rows)
         if len(rows) < PAGE_ROWS:
             return
         last = bytes(rows[-1].s3_key)
+
+
+def _check_there(connection: Connection, dataset_id: str, version: int) -> None:
+    """An end that came because the rows were deleted is none."""
+    there = connection.scalar(select(datasets.c.version).where(datasets.c.id == dataset_id))
+    if there is None or there < version:
+        raise DatasetNotFoundError(
+            f"dataset `{dataset_id}` was forgotten while it was read", dataset=dataset_id
+        )
 
 
 def find_entry(state: State, dataset_id: str, s3_key: str, version: int) -> Entry | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from stocktake.clock import format_utc, parse_utc
 from stocktake.errors import DatasetNotFoundError
 from stocktake.manifests._dataset_rows import key_bytes
 from stocktake.manifests._dataset_values import NotedUpload, RunInfo, RunKind
 from stocktake.model import new_id
-from stocktake.state import State, dataset_runs, dataset_uploads, datasets
+from stocktake.state import State, dataset_runs, dataset_uploads
 
 RUNNING = "running"
 _r = dataset_runs.c
@@ -26,9 +28,7 @@ def begin_run(
 ) -> str:
     """Note that a run of this process begins; gives its id."""
     run_id = new_id("run", state.clock)
-    with state.write() as connection:
-        if connection.scalar(select(datasets.c.id).where(datasets.c.id == dataset_id)) is None:
-            raise DatasetNotFoundError(f"there is no dataset `{dataset_id}`", dataset=dataset_id)
+    with _of_dataset(state, dataset_id) as connection:
         connection.execute(
             insert(dataset_runs).values(
                 id=run_id,
@@ -43,6 +43,18 @@ def begin_run(
             )
         )
     return run_id
+
+
+@contextmanager
+def _of_dataset(state: State, dataset_id: str) -> Iterator[Connection]:
+    """A transaction that adds a row to a dataset, which may be forgotten at any moment."""
+    try:
+        with state.write() as connection:
+            yield connection
+    except IntegrityError as error:
+        raise DatasetNotFoundError(
+            f"there is no dataset `{dataset_id}`", dataset=dataset_id
+        ) from error
 
 
 def end_run(
@@ -88,7 +100,7 @@ def note_upload(state: State, dataset_id: str, upload: tuple[str, str, str | Non
     """Keep (key, token, upload id, run id): first the intent, then again with the id."""
     s3_key, token, upload_id, run_id = upload
     key = key_bytes(s3_key)
-    with state.write() as connection:
+    with _of_dataset(state, dataset_id) as connection:
         done = connection.execute(
             update(dataset_uploads)
             .where(_u.dataset_id == dataset_id, _u.s3_key == key, _u.token == token)

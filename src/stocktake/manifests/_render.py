@@ -63,7 +63,20 @@ def render_manifest(dataset: Dataset, *, version: int | None = None) -> Iterator
     Raises:
         DatasetNotFoundError: No such version, or the dataset was forgotten.
     """
-    info = version_info(dataset, version)
+    return _draw(dataset, version_info(dataset, version))
+
+
+def manifest_with_etag(dataset: Dataset) -> tuple[str, Iterator[bytes]]:
+    """The ETag of the manifest as it is now, and that very manifest, whatever comes in between.
+
+    Raises:
+        DatasetNotFoundError: The dataset was forgotten.
+    """
+    info = dataset.info()
+    return etag_of(info), _draw(dataset, info)
+
+
+def _draw(dataset: Dataset, info: DatasetInfo) -> Iterator[bytes]:
     history = read_history(dataset.state, dataset.id, HISTORY_MAX, info.version)
     yield _head(info).encode()
     text: list[str] = []

@@ -23,6 +23,7 @@ from stocktake.manifests import (
     base_url_of,
     create_dataset,
     manifest_etag,
+    manifest_with_etag,
     parse_manifest,
     render_manifest,
     set_base_url,
@@ -169,6 +170,16 @@ def test_the_etag_follows_everything_that_is_drawn(made: tuple[Dataset, FixedClo
     assert changed()
     set_base_url(dataset, "https://elsewhere/")
     assert changed()
+
+
+def test_the_etag_is_that_of_what_is_drawn_with_it(dataset: Dataset) -> None:
+    """MAN-6: also if somebody commits between the two."""
+    before = manifest_etag(dataset)
+    etag, pieces = manifest_with_etag(dataset)
+    dataset.commit([PutEntry(record("new.jpg", 8))], Reason.SYNC, synced=True)
+    assert etag == before
+    assert b"".join(pieces) == GOLDEN.read_bytes()
+    assert manifest_etag(dataset) != before
 
 
 def test_what_is_drawn_is_read_back_without_loss(dataset: Dataset) -> None:
