@@ -22,7 +22,7 @@ from stocktake.telemetry import Meter
 __all__ = ["Prices", "Receipt", "dollars_text", "kind_of", "listing_calls", "show_receipt"]
 
 _TEXT_WIDTH = 68
-_WITHOUT_RIVAL = frozenset({"scan", "sample", "run", "check", "create"})
+_WITHOUT_RIVAL = frozenset({"scan", "sample", "run", "check", "create", "sync"})
 """Jobs that list themselves, or that no listing could replace."""
 
 
