@@ -105,6 +105,22 @@ def test_restore_killed_at_each_point_ends_whole(world: SyncWorld, host: Host) -
     assert target.found() == host.files
 
 
+@pytest.mark.parametrize("point", ["sync.committing", "sync.complete-sent"])
+def test_files_that_change_after_a_kill_are_no_conflict(
+    point: str, world: SyncWorld, host: Host
+) -> None:
+    """What we wrote ourselves and could not record is not somebody else's change."""
+    world.turn(host, "more", large=point == "sync.complete-sent")
+    before = host.files.keys() & set(world.recorded(host))
+    changed = sorted(before)[0]
+    world.write(host, changed, 90)
+    killed(world, host, point)
+    for name in [changed, *(name for name in host.files if name.startswith("more/"))]:
+        world.write(host, name, 91)
+    said = clean(world, host).said
+    assert (said["conflicts"], said["findings"]) == (0, [])
+
+
 def test_unfinished_download_is_removed_though_another_folder_was_synchronised_since(
     world: SyncWorld, host: Host
 ) -> None:

@@ -22,13 +22,14 @@ from stocktake.listing import RangeOptions, choose_lister
 from stocktake.manifests._compare import OnConflict, SyncAction
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_values import DatasetSpec, Reason
-from stocktake.manifests._local_digests import DigestCache
+from stocktake.manifests._local_digests import DigestCache, place_of
 from stocktake.manifests._restore_folder import TargetFolder
 from stocktake.manifests._sync_books import Books
 from stocktake.manifests._sync_crew import Crew
 from stocktake.manifests._sync_deletions import Deleter, check_deletions
 from stocktake.manifests._sync_fetch import FolderWriter
 from stocktake.manifests._sync_look import Compared, Comparer, quick_sight
+from stocktake.manifests._sync_own import OwnWrites
 from stocktake.manifests._sync_sides import (
     KeyFilter,
     KeyRow,
@@ -169,6 +170,7 @@ class SyncPass:
             uploader,
             writer,
             job.clock,
+            OwnWrites(job.store, spec.bucket, job.dataset, place_of(job.root)),
         )
 
     def _all_keys(self, shop: Workshop) -> bool:
@@ -245,7 +247,7 @@ class SyncPass:
             crew.give(Task(row, known))
             return
         action = action_for(row, sight, options.policy)
-        idle = action in DEFERRED or action in {SyncAction.NOTHING, SyncAction.ASK}
+        idle = action in DEFERRED or action is SyncAction.NOTHING
         if idle or options.dry_run or (action is SyncAction.ENTER and known is not None):
             self._take(row, shop.decide(row, Compared(sight, row.remote), known))
         else:

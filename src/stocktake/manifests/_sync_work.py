@@ -18,6 +18,7 @@ from stocktake.manifests._local_names import local_key
 from stocktake.manifests._record import UploadRecord
 from stocktake.manifests._sync_fetch import FolderWriter
 from stocktake.manifests._sync_look import Compared, Comparer, is_mirrored
+from stocktake.manifests._sync_own import OwnWrites
 from stocktake.manifests._sync_sides import KeyRow, RemoteObject
 from stocktake.manifests._sync_values import KeyOutcome, LocalCheck, SyncFinding, SyncOptions
 from stocktake.manifests._upload_file import FileUpload, FileUploader, Sent
@@ -50,6 +51,7 @@ class Workshop:
     uploader: FileUploader
     writer: FolderWriter | None
     clock: Clock
+    own: OwnWrites | None = None
 
     def work(self, task: Task) -> KeyOutcome:
         """Do what is to be done about a key. Never raises because of this key alone."""
@@ -79,6 +81,9 @@ class Workshop:
     def decide(self, row: KeyRow, compared: Compared, known: FileDigests | None) -> KeyOutcome:
         """The outcome of a key that was looked at, having done what it takes."""
         state = state_of(compared.sight)
+        ours = self.own.recognise(row, compared, state) if self.own is not None else None
+        if ours is not None:
+            compared, state = ours, state_of(ours.sight)
         action = action_for(row, compared.sight, self.options.policy)
         etag = compared.remote.etag if compared.remote is not None else None
         outcome = KeyOutcome(row.key, state, action, seen_etag=etag)

@@ -55,6 +55,7 @@ from stocktake.store import (
 
 DATASET_NAME = "stocktake-dataset"
 MTIME_NAME = "stocktake-mtime"
+RUN_NAME = "stocktake-run"
 KEY_BYTES_MAX = 1024
 ROUNDS_MAX = 5
 PIECE_BYTES = 1 << 20
@@ -230,6 +231,7 @@ class FileUploader:
             DATASET_NAME: quote(self.place.dataset_id, safe=" ._-+=@"),
             SHA256_NAME: digests.sha256,
             MTIME_NAME: str(file.mtime_ns),
+            RUN_NAME: self.place.run_id,
         }
 
     def object_digests(self, found: FileDigests) -> Digests:
