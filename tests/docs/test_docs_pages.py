@@ -91,7 +91,7 @@ def parse(words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", shown_commands(), ids=name_of)
 def test_command_line_in_the_docs_is_understood(words: list[str]) -> None:
-    parse([word for word in words if word not in {"--help", "--version"}])
+    parse([] if words == ["--version"] else [word for word in words if word != "--help"])
 
 
 def test_docs_show_every_command() -> None:
