@@ -43,6 +43,7 @@ class World:
     def __init__(self, folder: Path, store: Store):
         self.store = store
         self.folder = folder
+        self.elsewhere: dict[str, Store] = {}
         self.clock = FixedClock(NOW)
         self.catalog: Catalog = open_catalog(str(folder / "cat"), create=True, clock=self.clock)
 
@@ -59,7 +60,8 @@ class World:
         return self.reconcile(self.config(*args, **more))
 
     def reconcile(self, config: ReconcileConfig) -> ReconcileReport:
-        return reconcile(config, Desk(self.store, self.catalog, self.clock))
+        opens = self.elsewhere.__getitem__ if self.elsewhere else None
+        return reconcile(config, Desk(self.store, self.catalog, self.clock, open_store=opens))
 
     def sample(self, config: ReconcileConfig, **have: Any) -> ReconcileReport:
         have_spec = replace(config.have, mode=ScanMode.SAMPLE, **have)

@@ -56,7 +56,8 @@ def listing_side(desk: Desk, store: Store, source: S3Url, workers: int) -> Listi
         clock=desk.clock,
         meter=desk.meter if store is desk.store else None,
     )
-    return ListingSide(store, source, lister, desk.clock)
+    elsewhere = store is not desk.store
+    return ListingSide(store, source, lister, desk.clock, is_elsewhere=elsewhere)
 
 
 def is_too_old(desk: Desk, spec: HaveSpec, snapshot: Snapshot) -> bool:

@@ -93,7 +93,7 @@ class RuleJudge:
         rule = seen.rule
         due = newest_due(rule, self._now)
         assert due is not None
-        expected = f"one since {format_utc(due)}"
+        expected = f"one since {format_utc(due.replace(microsecond=0))}"
         found = format_utc(seen.newest) if seen.newest else "none"
         if seen.newest is not None and seen.newest >= due:
             verdict, why = Verdict.HELD, f"the newest object seen is of {found}"

@@ -18,12 +18,30 @@ from stocktake.store import Store
 class ListingSide:
     """Everything below an address, listed anew by each `batches`."""
 
-    def __init__(self, store: Store, source: S3Url, lister: Lister, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        source: S3Url,
+        lister: Lister,
+        clock: Clock,
+        *,
+        is_elsewhere: bool = False,
+    ) -> None:
+        """Nothing is listed yet.
+
+        Args:
+            store: Where the bucket is.
+            source: Bucket and prefix.
+            lister: How.
+            clock: For `as_of`.
+            is_elsewhere: It is not HAVE's store: a bucket of the same name is another one.
+        """
         self._store = store
         self._source = source
         self._lister = lister
         self._clock = clock
-        self._facts = SideFacts(SideKind.LISTING, str(source), clock.now(), objects_at=source)
+        at = None if is_elsewhere else source
+        self._facts = SideFacts(SideKind.LISTING, str(source), clock.now(), objects_at=at)
 
     @property
     def facts(self) -> SideFacts:

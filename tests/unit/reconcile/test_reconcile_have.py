@@ -8,7 +8,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from reconcile_world import EARLIER, NOW, World, kinds, listed, md5
+from reconcile_world import EARLIER, NOW, RowStore, World, kinds, listed, md5
 from snapshot_world import publish, row
 from stocktake.clock import FixedClock
 from stocktake.errors import (
@@ -22,7 +22,7 @@ from stocktake.errors import (
 )
 from stocktake.inventory import ReportSpec, write_report
 from stocktake.model import S3Url, object_schema
-from stocktake.reconcile import ScanMode, ShouldKind, SideKind
+from stocktake.reconcile import Bounds, Rule, ScanMode, Severity, ShouldKind, SideKind
 from stocktake.testing import MemoryStore
 
 DAY_S = 86_400.0
@@ -243,3 +243,66 @@ def test_memory_ends_are_given_back_when_a_sample_fails_in_the_middle(world, sto
     with pytest.raises(BucketNotFoundError):
         world.run(have__mode=ScanMode.SAMPLE)
     assert not [one for one in threading.enumerate() if one.name.startswith("stocktake-sample")]
+
+
+def test_a_bucket_of_the_same_name_at_another_store_has_other_objects(world, store):
+    """Its ETags may be made otherwise: another one is no other object."""
+    other = RowStore()
+    other.fill("have", [listed("a", etag="1" * 32), listed("b")])
+    store.fill("have", [listed("a", etag="2" * 32), listed("c")])
+    world.elsewhere["http://other"] = other
+    report = world.run(should="s3://have/", should__endpoint_url="http://other")
+    assert kinds(report) == {"b": "missing", "c": "extra"}
+    assert report.totals.unproven == 1
+    assert other.calls == store.calls == 1
+
+
+def away_after(store, bucket: str, calls: int):
+    """The store refuses that bucket after so many pages."""
+    original, seen = store.list_columns, []
+
+    def failing(query):
+        if query.bucket == bucket:
+            seen.append(query)
+            if len(seen) > calls:
+                raise AccessDeniedError("not allowed any more")
+        return original(query)
+
+    store.list_columns = failing
+
+
+@pytest.mark.parametrize("side", ["have", "should"])
+def test_a_store_that_fails_in_the_middle_leaves_a_partial_report_of_what_is_true(
+    world, store, side
+):
+    keys = [f"{n:05}" for n in range(60_000)]
+    store.fill("should", [listed(key) for key in keys])
+    store.fill("have", [listed(key) for key in keys[:5] + keys[6:]])
+    away_after(store, side, 25)
+    report = world.run(have__workers=1, fail_on=Severity.CRITICAL)
+    assert report.interrupted
+    assert report.exit_code == 3
+    assert kinds(report) == {"00005": "missing"}
+    assert 0 < report.totals.should < 60_000
+    assert report.notes == ("stopped before the end: not allowed any more",)
+    with pytest.raises(AccessDeniedError):  # before anything was compared
+        world.run()
+
+
+def test_a_listing_that_was_stopped_proves_no_rule_about_all_of_it(world, store):
+    store.fill("have", [listed(f"{n:05}") for n in range(60_000)])
+    away_after(store, "have", 25)
+    rules = (
+        Rule("few", "", objects=Bounds(60_000, None), required=("59999", "00001")),
+        Rule("many", "", objects=Bounds(None, 10)),
+    )
+    report = world.run(
+        should="rules", should__kind=ShouldKind.RULES, should__rules=rules, have__workers=1
+    )
+    assert [str(one.verdict) for one in report.rules] == [
+        "undecided",
+        "undecided",
+        "held",
+        "violated",
+    ]
+    assert report.interrupted
