@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +59,7 @@ def check_policy(delivery: Delivery, facts: BucketFacts) -> Iterator[Check]:
 def policy_fix(grant: Grant, facts: BucketFacts, text: str) -> Fix:
     """Our statement, in the policy that is there."""
     merged = merge_statement(facts.policy, grant.statement())
-    command = (
-        f"aws s3api put-bucket-policy --bucket {shlex.quote(facts.name)} "
-        "--policy file://policy.json"
-    )
-    return Fix(text, command, merged.document, "policy.json")
+    return Fix(text, _put_policy_command(facts.name), merged.document, "policy.json")
 
 
 def _delivery_check(delivery: Delivery, facts: BucketFacts, decision: Decision) -> Check:
@@ -115,12 +111,10 @@ def _denied(delivery: Delivery, facts: BucketFacts, match: Match) -> Check:
             return Check(
                 "policy", _TITLE, CheckState.FAILED, why, _encrypt(one, encryption), one.id
             )
-    raw = _statements(facts)[statement.position - 1]
     fix = Fix(
-        f"except AWS services from statement {statement.name}: only its Condition changes",
-        f"aws s3api get-bucket-policy --bucket {shlex.quote(facts.name)} "
-        "--query Policy --output text > policy.json",
-        _excepted(raw, statement),
+        f"except AWS services from statement {statement.name}; its Condition is all that changes",
+        _put_policy_command(facts.name),
+        _with_exception(facts, statement),
         "policy.json",
     )
     return Check("policy", _TITLE, CheckState.FAILED, why, fix, one.id)
@@ -138,43 +132,80 @@ def _encrypt(one: Configuration, encryption: str) -> Fix:
     )
 
 
-def _statements(facts: BucketFacts) -> list[Mapping[str, Any]]:
-    found = facts.policy.document["Statement"] if facts.policy else []
-    return found if isinstance(found, list) else [found]
-
-
-def _excepted(raw: Mapping[str, Any], statement: Statement) -> dict[str, Any]:
-    """The statement, for everybody but AWS services."""
-    made: dict[str, Any] = json.loads(json.dumps(raw))
-    condition = made.setdefault("Condition", {})
+def _with_exception(facts: BucketFacts, statement: Statement) -> dict[str, Any]:
+    """The whole policy, in which one statement is for everybody but AWS services."""
+    document: dict[str, Any] = json.loads(json.dumps(facts.policy.document if facts.policy else {}))
+    found = document["Statement"]
+    raw = found[statement.position - 1] if isinstance(found, list) else found
+    condition = raw.setdefault("Condition", {})
     condition.setdefault("BoolIfExists", {})[_SERVICE_KEY] = "false"
-    return made
+    return document
+
+
+def _put_policy_command(bucket: str) -> str:
+    return f"aws s3api put-bucket-policy --bucket {shlex.quote(bucket)} --policy file://policy.json"
 
 
 def _deputy_check(delivery: Delivery, facts: BucketFacts) -> Check:
     """Source: "The confused deputy problem", IAM user guide."""
     one, grant = delivery.configuration, delivery.grant
-
-    def lets_in(other: Grant) -> bool:
-        return delivery.decision(facts.policy, other).outcome is Outcome.ALLOWED
-
-    if lets_in(grant.stranger()):
+    if guests := _let_in(delivery, facts, grant.stranger()):
         why = (
             "the policy lets S3 deliver the inventory of any bucket of any account here, also a "
             "forged one: it names neither aws:SourceArn nor aws:SourceAccount"
         )
-    elif lets_in(grant.namesake()):
+    elif guests := _let_in(delivery, facts, grant.namesake()):
         why = (
             "the policy names aws:SourceArn, but not aws:SourceAccount: if the bucket is deleted, "
             "whoever makes one of its name can deliver here"
         )
     else:
-        return Check(
-            "confused-deputy", _DEPUTY, CheckState.OK, "kept out: the source is named", None, one.id
-        )
-    text = (
-        f"add the statement {grant.sid}, which names both, then take the wider one out, "
-        "or add the two conditions to it"
-    )
-    fix = policy_fix(grant, facts, _account_note(grant, text))
+        why = "kept out: the source is named"
+        return Check("confused-deputy", _DEPUTY, CheckState.OK, why, None, one.id)
+    fix = _narrower(delivery, facts, guests)
     return Check("confused-deputy", _DEPUTY, CheckState.WARNING, why, fix, one.id)
+
+
+def _let_in(delivery: Delivery, facts: BucketFacts, other: Grant) -> tuple[Statement, ...]:
+    """The statements that let somebody else's inventory in."""
+    decision = delivery.decision(facts.policy, other)
+    if decision.outcome is not Outcome.ALLOWED:
+        return ()
+    return tuple(match.statement for match in decision.because)
+
+
+def _narrower(delivery: Delivery, facts: BucketFacts, guests: tuple[Statement, ...]) -> Fix:
+    """The conditions that are missing, in the statements that miss them.
+
+    A statement that is for everybody, not only for S3, is not ours to narrow: then our own is
+    added, and taking the wider one out is left to whoever knows what else it is for.
+    """
+    grant = delivery.grant
+    names = ", ".join(one.name for one in guests)
+    if any(one.principals.everyone or "AWS" in one.principals.named for one in guests):
+        text = (
+            f"add the statement {grant.sid}, which names both, then take S3 out of the wider "
+            f"statement {names}"
+        )
+        return policy_fix(grant, facts, _account_note(grant, text))
+    text = (
+        f"add what is missing to the Condition of statement {names}; if other buckets deliver "
+        "here by it, give each of them a statement of its own first (stocktake setup create)"
+    )
+    document = _narrowed(facts, grant, guests)
+    command = _put_policy_command(facts.name)
+    return Fix(_account_note(grant, text), command, document, "policy.json")
+
+
+def _narrowed(facts: BucketFacts, grant: Grant, guests: tuple[Statement, ...]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(json.dumps(facts.policy.document if facts.policy else {}))
+    found = document["Statement"]
+    for one in guests:
+        raw = found[one.position - 1] if isinstance(found, list) else found
+        condition = raw.setdefault("Condition", {})
+        keys = {line.key.lower() for line in one.conditions}
+        if "aws:sourcearn" not in keys:
+            condition.setdefault("ArnLike", {})["aws:SourceArn"] = grant.source_arn
+        if "aws:sourceaccount" not in keys:
+            condition.setdefault("StringEquals", {})["aws:SourceAccount"] = grant.account
+    return document

@@ -81,6 +81,50 @@ def test_each_failure_is_found_alone_and_explained(path, make_desk):
         assert "\n" not in one.why
 
 
+WITH_DOCUMENTS = [
+    path
+    for path in scenarios()
+    if json.loads(path.read_text("utf-8"))["exit"] == 4
+    and path.stem not in ("none-configured", "no-inventory-api", "no-inventory-api-listing")
+]
+
+
+@pytest.mark.parametrize("path", WITH_DOCUMENTS, ids=lambda path: path.stem)
+def test_the_fix_that_is_printed_mends_it(path, make_desk):
+    """SET-1: put the JSON where the command puts it, look again: that finding is gone."""
+    scenario = json.loads(path.read_text("utf-8"))
+    desk = make_desk(with_scenario(scenario))
+    desk.deliver()
+    found = [one for one in desk.check(**scenario["request"]).checks if one.asks_for_something]
+    mended = {one.id for one in found if one.fix and one.fix.document and apply_fix(desk, one.fix)}
+    again = {one.id for one in desk.check(**scenario["request"]).checks if one.asks_for_something}
+    if path.stem == "policy-everybody":
+        mended -= {"confused-deputy"}  # what else it is for, its owner knows
+    assert not mended & again, again
+
+
+def apply_fix(desk, fix):
+    answers, document = desk.aws.answers, dict(fix.document)
+    if "put-bucket-policy" in fix.command:
+        answers["GET /reports?policy"] = {"body": document}
+    elif "put-key-policy" in fix.command:
+        kept = {"body": {"Policy": json.dumps(document), "PolicyName": "default"}}
+        answers["POST kms:GetKeyPolicy"] = {**answers["POST kms:GetKeyPolicy"], **kept}
+    elif "put-bucket-inventory-configuration" in fix.command:
+        desk.store.describe(
+            "PutBucketInventoryConfiguration",
+            "photos",
+            Id=document["Id"],
+            InventoryConfiguration=document,
+        )
+        body = answers[f"GET /photos?inventory&id={document['Id']}"]["body"]
+        listing = load_answers()["GET /photos?inventory"]["body"]
+        start, end = listing.index("<InventoryConfiguration>"), listing.index("<IsTruncated>")
+        one = body[body.index("<InventoryConfiguration") :]
+        answers["GET /photos?inventory"] = {"body": listing[:start] + one + listing[end:]}
+    return True
+
+
 def test_every_configuration_is_looked_at_and_its_destination_only_once(desk):
     answers = desk.aws.answers
     one = answers["GET /photos?inventory"]["body"]
