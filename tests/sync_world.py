@@ -175,10 +175,11 @@ class SyncWorld:
     def turn(self, host: Host, name: str, *, large: bool = True) -> None:
         """New files, one of them large, and of those that are there some changed, some gone.
 
-        Only what the manifest has as it is changes: whatever was sent by a process that died before
-        it could say so is nobody's to overwrite or delete until a sync has recognised it.
+        A file that was sent by a process that died before it could say so, and is deleted then, is
+        an object that nobody knows of: so only files that the manifest knows are deleted.
         """
-        before = sorted(self.recorded(host)) if host.files else []
+        before = sorted(host.files)
+        known = self.records() if before else {}
         for number in range(4):
             self.write(host, f"{name}/{number}.txt", 40 + number)
         if large:
@@ -187,7 +188,8 @@ class SyncWorld:
             changed, *gone = self.dice.sample(before, 3)
             self.write(host, changed, 33)
             for one in gone:
-                host.remove(one)
+                if PREFIX + one in known:
+                    host.remove(one)
 
     def turn_of_new_files(self, host: Host, number: int) -> None:
         """New files only, in a place of the folder's own."""
