@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--shape", default="one-dir-90")
     parser.add_argument("--probes", type=int, default=64)
     parser.add_argument("--runs", type=int, default=0)
-    parser.add_argument("--run-keys", type=int, default=100_000)
+    parser.add_argument("--run-keys", type=int, default=50_000)
     chosen, _ = parser.parse_known_args(argv)
     DATA.mkdir(parents=True, exist_ok=True)
     if chosen.keys:
@@ -74,7 +74,7 @@ def timed(shape: str, count: int, probes: int) -> None:
 def samples(keys: int, runs: int) -> None:
     """How often intervals hold the truth, over damages and shapes of keys."""
     found = [
-        seeded_runs(DATA / "runs", shape, manner, keys=keys, runs=runs, probes=32)
+        seeded_runs(DATA / "runs", shape, manner, keys=keys, runs=runs, probes=20)
         for shape in ("flat-hex", "one-dir-90")
         for manner in MANNERS
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
+import numpy as np
 import pyarrow as pa
 
 from stocktake.catalog import open_catalog
@@ -107,11 +108,18 @@ def _damage(store: ColumnStore, every: list[str], manner: str, seed: int) -> dic
     """Fill `have` with what is left of the keys; how much of each damage there is."""
     random, count = Random(seed), len(every) // 50
     start = random.randrange(len(every) - count)
-    places = range(start, start + count) if manner == "in one place" else None
-    missing = set(places or random.sample(range(len(every)), count))
+    missing = np.zeros(len(every), dtype=bool)
+    if manner == "in one place":
+        missing[start : start + count] = True
+    else:
+        missing[random.sample(range(len(every)), count)] = True
+    kept = store.columns["should"].filter(pa.array(~missing))
+    different = random.sample(range(kept.num_rows), count // 4)
+    sizes = np.ones(kept.num_rows, dtype=np.int64)
+    sizes[different] = 2
+    changed = [pa.array(sizes) if f.name == "size_bytes" else kept.column(f.name) for f in _SCHEMA]
     extra = [f"{every[place]}.new" for place in random.sample(range(len(every)), count)]
-    kept = [key for place, key in enumerate(every) if place not in missing]
-    different = set(random.sample(kept, count // 4))
-    keys = sorted([*kept, *extra])
-    store.fill("have", rows_of(keys, [2 if key in different else 1 for key in keys]))
-    return {"missing": len(missing), "different": len(different), "extra": len(extra)}
+    pieces = [pa.RecordBatch.from_arrays(changed, schema=_SCHEMA), rows_of(extra, [1] * count)]
+    there = pa.Table.from_batches(pieces).sort_by("key").combine_chunks()
+    store.fill("have", there.to_batches()[0])
+    return {"missing": count, "different": len(different), "extra": count}

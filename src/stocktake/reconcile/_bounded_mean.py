@@ -48,8 +48,8 @@ def bounded_mean(draws: Sequence[float], population: int, confidence: float) -> 
     if not len(left):
         # too certain for the grid
         middle = total / max(1, count)
-        return max(least, middle - step), min(most, middle + step)
-    return max(least, float(left[0]) - step), min(most, float(left[-1]) + step)
+        return float(max(least, middle - step)), float(min(most, middle + step))
+    return float(max(least, left[0] - step)), float(min(most, left[-1] + step))
 
 
 def _too_small(
