@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stocktake.cli._dataset_address import note_address
 from stocktake.cli._manifest_sets import chosen, heading, info_json, place_of
 from stocktake.cli._run import Run
 from stocktake.cli._text import plural, size_text
@@ -28,7 +29,9 @@ def make(run: Run, dataset_id: str, target: str, title: str) -> int:
     prefix = place.key if not place.key or place.key.endswith("/") else place.key + "/"
     with run.open_catalog(create=True) as catalog:
         spec = DatasetSpec(dataset_id, title or dataset_id, place.bucket, prefix)
-        info = create_dataset(catalog.state, spec).info()
+        dataset = create_dataset(catalog.state, spec)
+        note_address(run, dataset)
+        info = dataset.info()
     if run.out.json:
         run.out.document({"dataset": info_json(info)})
     else:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, update
 
 from stocktake.manifests._dataset_rows import entry_of, key_bytes, row_of, select_entries
 from stocktake.manifests._dataset_values import ANY, DeleteEntry, Edit, Entry, PutEntry
@@ -92,12 +92,11 @@ class EditApplier:
 
     def _look(self, keys: Sequence[bytes]) -> tuple[dict[bytes, Row[Any]], set[bytes]]:
         """The current rows of these keys, and the keys that had one when this commit began."""
+        # so written that no index of `until_version` seems to help: a commit that ends a million
+        # entries would have each round look through all of them
+        of_interest = func.coalesce(_e.until_version, self._version) == self._version
         rows = self._connection.execute(
-            select_entries(
-                self._dataset_id,
-                _e.s3_key.in_(keys),
-                _e.until_version.is_(None) | (_e.until_version == self._version),
-            )
+            select_entries(self._dataset_id, _e.s3_key.in_(keys), of_interest)
         ).all()
         current = {bytes(row.s3_key): row for row in rows if row.until_version is None}
         return current, {bytes(row.s3_key) for row in rows if row.until_version is not None}
