@@ -92,12 +92,12 @@ def fetch_file(
                     hasher.update(piece)
                 part.write(piece)
                 advance(len(piece))
-            _require(request, check)
+            _require(request, check, body.head)
             if request.read_back:
                 again = ByteCheck(request.expected)
                 for piece in part.pieces(PIECE_BYTES):
                     again.update(piece)
-                _require(request, again)
+                _require(request, again, body.head)
             part.place(over=request.over, mtime_ns=request.mtime_ns)
         return Fetched(body.head, check.size_bytes, check.verdict)
 
@@ -105,22 +105,43 @@ def fetch_file(
 def open_object(store: Store, request: FetchRequest) -> ObjectBody:
     """The bytes of the object that has the expected ETag, or of the version that had it.
 
+    Without a version, an object of the right size under another ETag is given too, if a digest can
+    tell whether it has the bytes: ETags change with the size of parts, and on the way to another
+    bucket.
+
     Raises:
         ObjectNotFoundError, PreconditionFailedError, StoreError: As for `fetch_file`.
     """
     bucket, key, version = request.bucket, request.key, request.version_id
+    expected = request.expected
     if version is None or not request.by_version:
         try:
-            return store.get(bucket, key, if_match=request.expected.etag)
-        except (ObjectNotFoundError, PreconditionFailedError):
+            return store.get(bucket, key, if_match=expected.etag)
+        except ObjectNotFoundError:
             if version is None:
+                raise
+        except PreconditionFailedError:
+            if version is None:
+                if not expected.has_digest:
+                    raise
+                body = store.get(bucket, key)
+                if body.head.size_bytes == expected.size_bytes:
+                    return body
+                body.__exit__(None, None, None)
                 raise
     return store.get(bucket, key, version_id=version)
 
 
-def _require(request: FetchRequest, check: ByteCheck) -> None:
-    if check.verdict.same is False:
-        raise mismatch_error(request, check.verdict)
+def _require(request: FetchRequest, check: ByteCheck, head: ObjectHead) -> None:
+    if check.verdict.same is not False:
+        return
+    if None not in {head.etag, request.expected.etag} and head.etag != request.expected.etag:
+        raise PreconditionFailedError(
+            f"`{display_key(request.key)}` is another object by now",
+            bucket=request.bucket,
+            key=request.key,
+        )
+    raise mismatch_error(request, check.verdict)
 
 
 def _compare_size(request: FetchRequest, head: ObjectHead) -> None:

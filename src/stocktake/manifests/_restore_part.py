@@ -53,7 +53,8 @@ class PartFile:
     def pieces(self, piece_bytes: int) -> Iterator[bytes]:
         """What the disk has of it so far, not what the system still remembers."""
         os.fsync(self._number)
-        os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
         at = 0
         while piece := os.pread(self._number, piece_bytes, at):
             at += len(piece)

@@ -44,6 +44,11 @@ class Expected:
             record.part_size_bytes,
         )
 
+    @property
+    def has_digest(self) -> bool:
+        """Something that can disprove bytes is known."""
+        return bool(self.sha256 or self.md5 or self.crc64nvme)
+
 
 @dataclass(frozen=True, slots=True)
 class ByteVerdict:
@@ -74,7 +79,7 @@ class ByteCheck:
         self._expected = expected
         self._size_bytes = 0
         parsed = None
-        if not (expected.sha256 or expected.md5 or expected.crc64nvme):
+        if not expected.has_digest:
             parsed = parse_etag(expected.etag)
         md5 = expected.md5
         if parsed is not None and parsed.parts is None:

@@ -74,6 +74,25 @@ def test_overwritten_object_is_not_taken(world: RestoreWorld) -> None:
     assert world.tree() == {}
 
 
+def test_same_bytes_under_another_etag_are_taken(world: RestoreWorld) -> None:
+    """Uploaded again in parts, or copied from another bucket: the digest decides, not the ETag."""
+    expected = Expected.of(world.upload("a", DATA))
+    world.rot("a", etag="0" * 32 + "-3")
+    assert _fetch(world, expected).verdict.by == "sha256"
+    assert world.tree() == {"d/a": DATA}
+
+
+def test_other_bytes_of_the_same_size_are_another_object(world: RestoreWorld) -> None:
+    expected = Expected.of(world.upload("a", DATA))
+    world.put("a", b"z" + DATA[1:])
+    with pytest.raises(PreconditionFailedError, match="another object"):
+        _fetch(world, expected)
+    only_etag = Expected(expected.size_bytes, etag=expected.etag)
+    with pytest.raises(PreconditionFailedError):
+        _fetch(world, only_etag)
+    assert world.tree() == {}
+
+
 def test_deleted_object_is_said_to_be_gone(world: RestoreWorld) -> None:
     expected = Expected.of(world.upload("a", DATA))
     world.delete("a")
