@@ -12,13 +12,13 @@ import os
 import socket
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stocktake.clock import Clock, SystemClock, format_utc
@@ -36,6 +36,9 @@ PIECE_BYTES = 1 << 20
 PAGE_ROWS = 1_000
 BATCH_ROWS = 500
 """Digests that a killed process may have to find again."""
+
+SURPLUS_ROWS_MAX = 10_000
+"""Rows of files that are gone, beyond as many as there are files."""
 
 _TICK_NS = 100_000_000
 _COARSE_TICK_NS = 2_000_000_000
@@ -195,8 +198,23 @@ class DigestCache:
         with self._state.write() as connection:
             _upsert(connection, sorted(rows, key=lambda row: row["path"]))
 
-    def forget_missing(self, seen: Iterable[bytes]) -> int:
-        """Drop rows of paths that a whole walk did not see; returns how many. `seen` is sorted."""
+    def drop_surplus(self, files: int, walk: Callable[[], Iterable[LocalFile]]) -> int:
+        """Drop rows of files that are gone, once they are most of them; returns how many.
+
+        Args:
+            files: How many there are.
+            walk: Gives them all, in key order; only called if there is a surplus.
+        """
+        self.flush()
+        query = select(func.count()).where(file_digests.c.place == self._place)
+        with self._state.read() as connection:
+            rows = connection.execute(query).scalar_one()
+        if rows <= 2 * files + SURPLUS_ROWS_MAX:
+            return 0
+        # escaped names come in another order than paths: a row that is lost to that is made anew
+        return self._forget_missing(file.path for file in walk())
+
+    def _forget_missing(self, seen: Iterable[bytes]) -> int:
         kept, after, dropped = iter(seen), b"", 0
         there = next(kept, None)
         while True:

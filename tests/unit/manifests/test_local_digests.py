@@ -165,5 +165,8 @@ def test_rows_of_removed_files_can_be_dropped(
         for file in files:
             one.digests(file)
         one.flush()
-        assert one.forget_missing(file.path for file in files[::2]) == 7
+        assert one.drop_surplus(8, lambda: files[::2]) == 0
+        monkeypatch.setattr(module, "SURPLUS_ROWS_MAX", 2)
+        assert one.drop_surplus(7, lambda: files[::2]) == 0
+        assert one.drop_surplus(6, lambda: files[::2]) == 7
         assert [one.known(file) is not None for file in files] == [True, False] * 7 + [True]
