@@ -69,6 +69,12 @@ class Books:
             result.planned[name] = result.planned.get(name, 0) + 1
         self.flush(only_if_due=True)
 
+    def take_unchanged(self) -> None:
+        """Count a key that is everywhere as it was: most of them, most of the time."""
+        states, name = self.result.states, KeyState.IDENTICAL.value
+        states[name] = states.get(name, 0) + 1
+        self.result.identical += 1
+
     def _count_state(self, row: KeyRow, outcome: KeyOutcome) -> None:
         result, state = self.result, outcome.state
         result.states[state.value] = result.states.get(state.value, 0) + 1
@@ -117,12 +123,13 @@ class Books:
         if only_if_due and not due:
             return
         self._since_s = now_s
-        group, self._edits = self._edits, []
+        group = list(self._edits)
         if not group or self._dataset is None:
             return
         faults.reached("sync.committing")
         self.commit([edit for edit, _ in group], reason)
         faults.reached("sync.committed")
+        del self._edits[: len(group)]  # only now: an interruption before commits them again
         for edit, token in group:
             if token is not None and isinstance(edit, PutEntry):
                 self._dataset.drop_upload(edit.record.s3_key, token)

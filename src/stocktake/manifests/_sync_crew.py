@@ -12,6 +12,7 @@ from stocktake.manifests._sync_work import Task
 from stocktake.store import UploadPace
 
 _WAITING_MAX = 64
+_IDLE_S = 1.0
 
 
 class Crew:
@@ -24,12 +25,20 @@ class Crew:
         work: What is done with a task; what it raises is raised to whoever takes the result.
         workers: Most threads.
         clock: Times the work.
+        idle: Called now and then while there is nothing to take.
     """
 
-    def __init__(self, work: Callable[[Task], KeyOutcome], workers: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        work: Callable[[Task], KeyOutcome],
+        workers: int,
+        clock: Clock,
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._work = work
         self._workers = workers
         self._clock = clock
+        self._idle = idle
         self._pace = UploadPace()
         lock = threading.Lock()
         self._given = threading.Condition(lock)
@@ -79,11 +88,15 @@ class Crew:
         """Results, until none is there and no more than that many are waited for."""
         while True:
             with self._changed:
-                while not self._done and len(self._tasks) + self._busy > waiting_max:
-                    self._changed.wait()
-                if not self._done:
+                waiting = len(self._tasks) + self._busy > waiting_max
+                if not self._done and not waiting:
                     return
-                task, outcome = self._done[0]
+                if not self._done:
+                    self._changed.wait(_IDLE_S)
+                task, outcome = self._done[0] if self._done else (None, None)
+            if task is None or outcome is None:
+                self._idle()
+                continue
             if isinstance(outcome, BaseException):
                 self._done.popleft()
                 raise outcome

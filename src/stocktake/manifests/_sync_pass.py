@@ -19,10 +19,11 @@ from stocktake.errors import (
     ThrottledError,
 )
 from stocktake.listing import RangeOptions, choose_lister
-from stocktake.manifests._compare import OnConflict, SyncAction
+from stocktake.manifests._compare import OnConflict, Seen, Sight, SyncAction
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_values import DatasetSpec, Reason
 from stocktake.manifests._local_digests import DigestCache, place_of
+from stocktake.manifests._local_files import walk_folder
 from stocktake.manifests._restore_folder import TargetFolder
 from stocktake.manifests._sync_books import Books
 from stocktake.manifests._sync_crew import Crew
@@ -51,6 +52,7 @@ Told = Callable[[KeyOutcome], None]
 _SERIAL_MAX = 20_000
 """A listing of so few objects is not worth a call that may be in vain."""
 _TOLD_EVERY = 50
+_UNCHANGED = Sight(recorded=True, local=Seen.SAME, remote=Seen.SAME)
 _UNCONDITIONAL = (
     "this store has no conditional writes: each object was looked at before it was written, so a "
     "write of somebody else at the same instant could be lost"
@@ -138,6 +140,7 @@ class SyncPass:
             if complete:
                 self._delete(shop.writer)
                 self._mark_synced()
+                shop.cache.drop_surplus(self._local.files, lambda: walk_folder(self._job.root))
 
     def _workshop(self, stack: ExitStack) -> Workshop:
         job, spec = self._job, self._job.spec
@@ -175,7 +178,10 @@ class SyncPass:
 
     def _all_keys(self, shop: Workshop) -> bool:
         """Every key; whether the end was reached. A store that is away ends it early."""
-        crew = Crew(shop.work, self._job.options.workers, self._job.clock)
+        job, books = self._job, self._books
+        crew = Crew(
+            shop.work, job.options.workers, job.clock, lambda: books.flush(only_if_due=True)
+        )
         try:
             complete = self._read_keys(shop, crew)
             for task, outcome in crew.rest():
@@ -246,6 +252,10 @@ class SyncPass:
         if sight is None:
             crew.give(Task(row, known))
             return
+        if sight == _UNCHANGED:
+            self._books.take_unchanged()
+            self._tell_progress()
+            return
         action = action_for(row, sight, options.policy)
         idle = action in DEFERRED or action is SyncAction.NOTHING
         if idle or options.dry_run or (action is SyncAction.ENTER and known is not None):
@@ -257,6 +267,9 @@ class SyncPass:
         self._books.take(row, outcome)
         if outcome.action is not SyncAction.NOTHING or outcome.finding is not None:
             self._job.told(outcome)
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
         self._since_told += 1
         if self._since_told >= _TOLD_EVERY:
             self._job.progress.advance(self._since_told)
