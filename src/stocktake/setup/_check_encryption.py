@@ -11,8 +11,9 @@ from stocktake.setup._checks import Check, CheckState, Fix, not_seen, put_config
 from stocktake.setup._configuration import Configuration
 from stocktake.setup._facts import BucketFacts, KeyPolicyFacts
 from stocktake.setup._grant import Grant, key_request
+from stocktake.setup._policy import Statement
 from stocktake.setup._policy_decision import Outcome, decide
-from stocktake.setup._policy_merge import merge_statement
+from stocktake.setup._policy_merge import except_services, merge_statement
 
 _TITLE = "Encryption"
 _KEY_TITLE = "KMS key policy"
@@ -140,22 +141,36 @@ def _key_check(
         first = decision.because[0]
         why = f"statement {first.statement.name} decides it: {first.misses}"
         return Check("kms", _KEY_TITLE, CheckState.UNKNOWN, why, None, one.id)
-    return _key_refused(one, found, grant, key.arn, denied=decision.outcome is Outcome.DENIED)
+    if decision.outcome is Outcome.DENIED:
+        return _key_denied(one, found, key.arn, decision.because[0].statement)
+    return _key_not_allowed(one, found, grant, key.arn)
 
 
-def _key_refused(
-    one: Configuration, found: KeyPolicyFacts, grant: Grant, key_arn: str, *, denied: bool
+def _key_denied(
+    one: Configuration, found: KeyPolicyFacts, key_arn: str, statement: Statement
 ) -> Check:
-    if denied:
-        why = f"a statement of the policy of KMS key {key_arn} denies its use to S3"
-        fix = Fix("except AWS services from it (aws:PrincipalIsAWSService)")
-        return Check("kms", _KEY_TITLE, CheckState.FAILED, why, fix, one.id)
+    why = f"statement {statement.name} of the policy of KMS key {key_arn} denies its use to S3 too"
+    fix = Fix(
+        f"except AWS services from statement {statement.name}; its Condition is all that changes",
+        _put_key_policy_command(key_arn),
+        except_services(found.policy, statement) if found.policy else None,
+        "key-policy.json",
+    )
+    return Check("kms", _KEY_TITLE, CheckState.FAILED, why, fix, one.id)
+
+
+def _key_not_allowed(
+    one: Configuration, found: KeyPolicyFacts, grant: Grant, key_arn: str
+) -> Check:
     why = f"no statement of the policy of KMS key {key_arn} lets S3 use it (kms:GenerateDataKey)"
     merged = merge_statement(found.policy, grant.key_statement())
-    command = (
+    text = f"add the statement {grant.sid} to the key's policy; the others stay as they are"
+    fix = Fix(text, _put_key_policy_command(key_arn), merged.document, "key-policy.json")
+    return Check("kms", _KEY_TITLE, CheckState.FAILED, why, fix, one.id)
+
+
+def _put_key_policy_command(key_arn: str) -> str:
+    return (
         f"aws kms put-key-policy --key-id {shlex.quote(key_arn)} --policy-name default "
         "--policy file://key-policy.json"
     )
-    text = f"add the statement {grant.sid} to the key's policy; the others stay as they are"
-    fix = Fix(text, command, merged.document, "key-policy.json")
-    return Check("kms", _KEY_TITLE, CheckState.FAILED, why, fix, one.id)

@@ -14,12 +14,11 @@ from stocktake.setup._facts import BucketFacts
 from stocktake.setup._grant import Grant, delivery_requests
 from stocktake.setup._policy import Policy, Statement
 from stocktake.setup._policy_decision import Decision, Match, Outcome, decide
-from stocktake.setup._policy_merge import merge_statement
+from stocktake.setup._policy_merge import except_services, merge_statement
 
 _TITLE = "Destination policy"
 _DEPUTY = "Other people's inventories"
 _WORST = (Outcome.DENIED, Outcome.NOT_ALLOWED, Outcome.UNKNOWN, Outcome.ALLOWED)
-_SERVICE_KEY = "aws:PrincipalIsAWSService"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def _denied(delivery: Delivery, facts: BucketFacts, match: Match) -> Check:
     fix = Fix(
         f"except AWS services from statement {statement.name}; its Condition is all that changes",
         _put_policy_command(facts.name),
-        _with_exception(facts, statement),
+        except_services(facts.policy, statement) if facts.policy else None,
         "policy.json",
     )
     return Check("policy", _TITLE, CheckState.FAILED, why, fix, one.id)
@@ -130,16 +129,6 @@ def _encrypt(one: Configuration, encryption: str) -> Fix:
         put_configuration_command(one.bucket, document),
         document,
     )
-
-
-def _with_exception(facts: BucketFacts, statement: Statement) -> dict[str, Any]:
-    """The whole policy, in which one statement is for everybody but AWS services."""
-    document: dict[str, Any] = json.loads(json.dumps(facts.policy.document if facts.policy else {}))
-    found = document["Statement"]
-    raw = found[statement.position - 1] if isinstance(found, list) else found
-    condition = raw.setdefault("Condition", {})
-    condition.setdefault("BoolIfExists", {})[_SERVICE_KEY] = "false"
-    return document
 
 
 def _put_policy_command(bucket: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stocktake.errors import SetupError
-from stocktake.setup._policy import POLICY_BYTES_MAX, Policy, read_policy
+from stocktake.setup._policy import POLICY_BYTES_MAX, Policy, Statement, read_policy
 
 _VERSION = "2012-10-17"
 
@@ -56,6 +56,16 @@ def merge_statement(policy: Policy | None, statement: Mapping[str, Any]) -> Merg
     document["Statement"] = others
     read_policy(document)
     return Merged(document, changed=True)
+
+
+def except_services(policy: Policy, statement: Statement) -> dict[str, Any]:
+    """The whole policy, in which one statement is for everybody but AWS services."""
+    document: dict[str, Any] = json.loads(json.dumps(policy.document))
+    found = document["Statement"]
+    raw = found[statement.position - 1] if isinstance(found, list) else found
+    condition = raw.setdefault("Condition", {})
+    condition.setdefault("BoolIfExists", {})["aws:PrincipalIsAWSService"] = "false"
+    return document
 
 
 def check_size(merged: Merged, bucket: str) -> None:
