@@ -65,7 +65,7 @@ def compared(should: dict, have: dict, cuts: tuple[int, int]):
     return log, coverage, total
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(SIDES, SIDES, CUTS, CUTS)
 def test_findings_and_numbers_are_those_of_a_dict(should, have, cut, other):
     log, coverage, total = compared(should, have, (cut, other))
@@ -103,7 +103,7 @@ GLOBS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(GLOBS, st.text(st.sampled_from("ab/.+ é\n(\\"), max_size=6))
 def test_globs_mean_the_same_by_columns_as_in_python(glob, key):
     pattern = regex_of((glob,)).replace(r"\z", r"\Z")
