@@ -18,11 +18,15 @@ from typing import Any
 from stocktake import faults
 from stocktake.clock import SystemClock
 from stocktake.errors import DatasetBusyError
-from stocktake.manifests import Dataset, DatasetSpec, create_dataset
-from stocktake.manifests._restore import restore_dataset
-from stocktake.manifests._restore_options import RestoreOptions
-from stocktake.manifests._sync import sync_folder
-from stocktake.manifests._sync_values import SyncOptions
+from stocktake.manifests import (
+    Dataset,
+    DatasetSpec,
+    RestoreOptions,
+    SyncOptions,
+    create_dataset,
+    restore_dataset,
+    sync_folder,
+)
 from stocktake.state import open_state
 from stocktake.store import S3StoreOptions, Store, open_store
 from stocktake.testing import Credentials

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     )
     from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
     from stocktake.manifests._restore import is_abandoned, restore_dataset
+    from stocktake.manifests._restore_folder import is_unfinished
     from stocktake.manifests._restore_options import (
         Overwrite,
         RestoreFinding,
@@ -180,6 +181,7 @@ __all__ = [
     "import_records",
     "import_segments",
     "is_abandoned",
+    "is_unfinished",
     "list_datasets",
     "local_key",
     "manifest_etag",
@@ -303,6 +305,7 @@ _LATER = {
         "is_abandoned",
         "restore_dataset",
     ),
+    "_restore_folder": ("is_unfinished",),
     "_restore_options": (
         "Overwrite",
         "RestoreFinding",

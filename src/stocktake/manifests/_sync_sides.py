@@ -5,7 +5,6 @@ Each side is read once, front to back; memory is a page of each.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,7 @@ import pyarrow as pa
 from stocktake.manifests._dataset_values import Entry
 from stocktake.manifests._local_files import OWN_FOLDER, LocalFile, Skipped, walk_folder
 from stocktake.manifests._local_names import Exclusions, local_key
-
-_UNFINISHED = re.compile(rb"\..*\.[0-9a-f]{12}-[0-9a-f]{8}\.part", re.DOTALL)
-"""What a download that was killed leaves beside its place."""
+from stocktake.manifests._restore_folder import is_unfinished
 
 
 class Listing(Protocol):
@@ -59,7 +56,7 @@ class LocalSide:
 
     def __iter__(self) -> Iterator[tuple[str, LocalFile]]:
         for file in walk_folder(self._root, exclude=self._exclude, skipped=self._skip):
-            if not _UNFINISHED.fullmatch(file.path.rpartition(b"/")[2]):
+            if not is_unfinished(file.path):
                 self.files += 1
                 yield self._prefix + file.key, file
 

@@ -24,6 +24,7 @@ from stocktake.manifests import (
     check_etag,
     digest_file,
     find_local,
+    is_unfinished,
     md5_of_etag,
     open_local,
     recheck_local,
@@ -100,6 +101,8 @@ class FolderSide:
         self._skipped.clear()
         count, files = RowCount(), list[LocalFile]()
         for file in walk_folder(self._root, skipped=self._skip):
+            if is_unfinished(file.path):
+                continue
             files.append(file)
             if len(files) >= BATCH_ROWS:
                 yield self._rows(files, count)

@@ -83,6 +83,12 @@ def test_folder_gives_rows_in_key_order_and_says_what_it_left_out(root: Path) ->
     assert facts.complete
 
 
+def test_downloads_that_were_killed_are_no_files(root: Path) -> None:
+    (root / ".b.0123456789ab-01234567.part").write_bytes(b"half")
+    (rows,) = side(root).batches()
+    assert rows.column("key").to_pylist() == ["a"]
+
+
 def test_folder_that_cannot_be_read_whole_is_not_complete(root: Path) -> None:
     (root / "caf%E9").touch()
     with open(os.fsencode(root) + b"/caf\xe9", "wb"):  # noqa: PTH123 - bytes
