@@ -218,27 +218,27 @@ class TargetFolder:
         at = os.dup(self._at)
         try:
             for depth, name in enumerate(folders):
-                if make and self._made(at, name):
-                    self._later_synced(b"/".join(folders[:depth]))
                 try:
-                    below = os.open(name, _DIRECTORY, dir_fd=at)
+                    below = self._enter(at, folders[:depth], name, make=make)
                 except OSError as error:
-                    raise _way_error(
-                        path, b"/".join(folders[: depth + 1]), name, at, error
-                    ) from error
+                    shown = b"/".join(folders[: depth + 1])
+                    raise _way_error(path, shown, name, at, error) from error
                 os.close(at)
                 at = below
             yield at
         finally:
             os.close(at)
 
-    @staticmethod
-    def _made(at: int, name: bytes) -> bool:
+    def _enter(self, at: int, above: list[bytes], name: bytes, *, make: bool) -> int:
         try:
+            return os.open(name, _DIRECTORY, dir_fd=at)
+        except FileNotFoundError:
+            if not make:
+                raise
+        with suppress(FileExistsError):  # another thread was quicker
             os.mkdir(name, dir_fd=at)
-        except FileExistsError:
-            return False
-        return True
+            self._later_synced(b"/".join(above))
+        return os.open(name, _DIRECTORY, dir_fd=at)
 
     def _look(self, at: int, path: bytes, name: bytes) -> None:
         """Refuse early what `place` would refuse late."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ def target_path(record: UploadRecord, prefix: str) -> bytes:
             raw = bytes.fromhex(record.source_raw)
         except ValueError:
             return relative.encode()
-        if local_key(raw) == relative or unescape_path(relative) == raw:
+        is_its_key = local_key(raw) == relative or unescape_path(relative) == raw
+        # a name that a key can have is its own key: anything else would be that of another file
+        if is_its_key and not os.fsdecode(raw).isprintable():
             return raw
     return relative.encode()
 

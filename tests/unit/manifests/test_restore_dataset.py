@@ -191,6 +191,15 @@ def test_two_keys_of_one_name_do_not_replace_each_other(world: RestoreWorld) -> 
     assert world.tree() == {"a\nb": b"literally"}
 
 
+def test_key_that_says_it_is_another_name_stays_its_own(world: RestoreWorld) -> None:
+    """`a%2Fb` with the raw name `a/b` would take the place of the file `a/b`."""
+    world.add({"a/b": b"theirs"})
+    record = world.upload("a%2Fb", b"escaped")
+    world.enter(replace(record, source_raw=b"a/b".hex()))
+    assert _restore(world, overwrite=Overwrite.ALWAYS).is_complete
+    assert world.tree() == {"a/b": b"theirs", "a%2Fb": b"escaped"}
+
+
 def test_case_insensitive_file_system_keeps_the_first(
     world: RestoreWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
