@@ -153,7 +153,8 @@ def rule_coverage(checks: list[RuleCheck], rules: tuple[Rule, ...]) -> tuple[Pre
     for rule in rules:
         if rule.objects.low:
             for check in checks:
-                if check.rule == rule.name and check.expectation == "objects":
+                is_its = (check.rule, check.prefix) == (rule.name, rule.prefix)
+                if is_its and check.expectation == "objects":
                     there = min(rule.objects.low, _number(check))
                     found[rule.prefix] = PrefixCoverage(
                         rule.prefix, rule.objects.low, there, extra=0, different=0
