@@ -44,8 +44,9 @@ from stocktake.manifests._segment_log import SegmentLog, manifest_prefix
 
 if TYPE_CHECKING:
     from stocktake.manifests._compare import KeyState, OnConflict, SyncAction
-    from stocktake.manifests._copy import CopyOptions, CopyResult, pull_copy, push_copy
+    from stocktake.manifests._copy import pull_copy, push_copy
     from stocktake.manifests._copy_object import copy_place
+    from stocktake.manifests._copy_values import CopyOptions, CopyResult
     from stocktake.manifests._dataset import (
         Dataset,
         create_dataset,
@@ -214,12 +215,14 @@ __all__ = [
 
 _LATER = {
     "_copy": (
-        "CopyOptions",
-        "CopyResult",
         "pull_copy",
         "push_copy",
     ),
     "_copy_object": ("copy_place",),
+    "_copy_values": (
+        "CopyOptions",
+        "CopyResult",
+    ),
     "_dataset": (
         "Dataset",
         "create_dataset",

@@ -6,19 +6,17 @@ Killed anywhere, the next push or pull finds the right base again, in the copy's
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from stocktake import faults
 from stocktake.errors import (
     DatasetChangedError,
     DeletionRefusedError,
-    ManifestFormatError,
     ObjectNotFoundError,
     PreconditionFailedError,
 )
+from stocktake.manifests._copy_edits import check_about, edit_of, ended_since
 from stocktake.manifests._copy_marks import (
     Agreement,
     Mark,
@@ -41,102 +39,23 @@ from stocktake.manifests._copy_object import (
     read_copy,
     write_copy,
 )
-from stocktake.manifests._dataset import Dataset
-from stocktake.manifests._dataset_rows import entry_of, select_entries
-from stocktake.manifests._dataset_values import (
-    Commit,
-    DatasetInfo,
-    DeleteEntry,
-    Edit,
-    PutEntry,
-    Reason,
+from stocktake.manifests._copy_values import (
+    LOST_KEPT_MAX,
+    CopyOptions,
+    CopyResult,
+    CopyTally,
+    Merged,
 )
-from stocktake.manifests._merge import Difference, Known, Outcome, identity, merge_entries
-from stocktake.manifests._record import UploadRecord
+from stocktake.manifests._dataset import Dataset
+from stocktake.manifests._dataset_values import DatasetInfo, Edit, Reason
+from stocktake.manifests._merge import Difference, Outcome, merge_entries
 from stocktake.manifests._render import render_manifest
-from stocktake.model import S3Url, display_key
-from stocktake.state import dataset_entries
-from stocktake.store import Store
+from stocktake.store import ObjectHead, Store
 
 ROUNDS_MAX = 12
-LOST_KEPT_MAX = 1000
 _PAUSE_S = 0.2
 _PLAUSIBLE_SHARE = 0.1
 _PLAUSIBLE_FILES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """How to push or pull.
-
-    Attributes:
-        at: Where the copy is, if not at its usual place.
-        conditional: False: write even if the store has no conditional writes.
-        accept_deletions: Also when the copy has lost much of what we have.
-    """
-
-    at: S3Url | None = None
-    conditional: bool = True
-    accept_deletions: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CopyResult:
-    """What came of a push or pull.
-
-    Attributes:
-        place: Where the copy is.
-        version: Of the dataset, now.
-        etag: Of the copy, now; None if there is none.
-        written: Whether the copy was written.
-        added: Entries that the dataset had not.
-        replaced: Entries of which the copy had a newer one.
-        deleted: Entries that others had deleted.
-        ahead: Keys on which the dataset knows more than the copy does.
-        lost: Uploads of others that ours took the place of because ours are newer; at most 1,000.
-        conflicts: Keys that both sides had changed.
-        rounds: How often it was tried; each but the first because somebody else was faster.
-        notes: What was put right in the copy, for people.
-    """
-
-    place: S3Url
-    version: int
-    etag: str | None
-    written: bool
-    added: int = 0
-    replaced: int = 0
-    deleted: int = 0
-    ahead: int = 0
-    lost: tuple[UploadRecord, ...] = ()
-    conflicts: int = 0
-    rounds: int = 1
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What all rounds together did."""
-
-    added: int = 0
-    replaced: int = 0
-    deleted: int = 0
-    conflicts: set[str] = field(default_factory=set)
-    lost: dict[str, UploadRecord] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def count(self, commit: Commit) -> None:
-        """Add a commit."""
-        self.added += commit.added
-        self.replaced += commit.replaced
-        self.deleted += commit.deleted
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    """The dataset at a version that holds everything of the copy; `ahead`: keys beyond it."""
-
-    version: int
-    ahead: int
 
 
 def push_copy(dataset: Dataset, store: Store, options: CopyOptions = CopyOptions()) -> CopyResult:
@@ -157,6 +76,8 @@ def push_copy(dataset: Dataset, store: Store, options: CopyOptions = CopyOptions
 def pull_copy(dataset: Dataset, store: Store, options: CopyOptions = CopyOptions()) -> CopyResult:
     """Take from the copy in the bucket what others wrote. Nothing is written to the bucket.
 
+    Requests: one HEAD if nothing is new; else also one GET.
+
     Raises:
         ObjectNotFoundError: There is no copy.
         DeletionRefusedError: As above.
@@ -176,7 +97,7 @@ class _Exchange:
         self._info = dataset.info()
         self._usual = copy_place(self._info)
         self._place = options.at or self._usual
-        self._tally = _Tally()
+        self._tally = CopyTally()
         self._tried = not options.conditional
 
     def push(self) -> CopyResult:
@@ -190,6 +111,9 @@ class _Exchange:
 
     def pull(self) -> CopyResult:
         """See `pull_copy`."""
+        same = self._unchanged()
+        if same is not None:
+            return same
         for number in range(1, ROUNDS_MAX + 1):
             remote = self._read()
             if remote is None:
@@ -204,20 +128,29 @@ class _Exchange:
                 return self._result(merged, remote.etag, number, written=False)
         raise self._too_busy()
 
+    def _unchanged(self) -> CopyResult | None:
+        """What there is to say of a copy that is still the one that was agreed on."""
+        noted = self._agreement()
+        head = head_copy(self._store, self._place) if noted.etag else None
+        if head is None or not _is_noted(head, noted):
+            return None
+        version = self._dataset.info().version
+        ahead = sum(1 for _ in self._dataset.changes(noted.version, version))
+        return self._result(Merged(version, ahead), head.etag, 1, written=False)
+
     def _push_round(self, number: int) -> CopyResult | None:
         """One try; None if somebody else was faster."""
         head = head_copy(self._store, self._place)
         noted = self._agreement()
         version = self._dataset.info().version
         if head is None:
-            everything = _Merged(version, self._info.total_files)
+            everything = Merged(version, self._info.total_files)
             return self._write(everything, None, [], new_lineage(), number)
-        lineage = read_lineage(head.metadata)
-        if noted.etag and head.etag == noted.etag and lineage and lineage == noted.lineage:
+        if _is_noted(head, noted) and noted.lineage is not None:
             if version == noted.version:
-                return self._result(_Merged(version, 0), head.etag, number, written=False)
-            news = _Merged(version, version - noted.version)
-            return self._write(news, head.etag, read_marks(head.metadata), lineage, number)
+                return self._result(Merged(version, 0), head.etag, number, written=False)
+            news, marks = Merged(version, version - noted.version), read_marks(head.metadata)
+            return self._write(news, head.etag, marks, noted.lineage, number)
         remote = self._read()
         merged = self._merge(remote) if remote is not None else None
         if remote is None or merged is None:
@@ -228,7 +161,7 @@ class _Exchange:
         return self._write(merged, remote.etag, remote.marks, lineage, number)
 
     def _write(
-        self, merged: _Merged, etag: str | None, marks: list[Mark], lineage: str, number: int
+        self, merged: Merged, etag: str | None, marks: list[Mark], lineage: str, number: int
     ) -> CopyResult | None:
         if not self._tried:
             check_conditions(self._store, self._place)
@@ -256,11 +189,11 @@ class _Exchange:
         remote = read_copy(self._store, self._place)
         if remote is None:
             return None
-        _check_about(remote, self._info, self._place)
+        check_about(remote, self._info, self._place)
         self._tally.notes = tuple(remote.manifest.notes)
         return remote
 
-    def _merge(self, remote: RemoteCopy) -> _Merged | None:
+    def _merge(self, remote: RemoteCopy) -> Merged | None:
         """Commit what the copy has beyond us; None if others committed meanwhile."""
         info = self._dataset.info()
         noted = self._agreement()
@@ -273,7 +206,7 @@ class _Exchange:
             if one.outcome is Outcome.OURS:
                 ahead += 1
                 continue
-            edits.append(_edit(one))
+            edits.append(edit_of(one))
             deletions += one.theirs is None
         self._check_deletions(deletions, info)
         if self._place == self._usual and remote.lineage is not None:
@@ -290,7 +223,7 @@ class _Exchange:
             version = commit.version
         if not ahead and remote.lineage is not None:
             self._note(remote.etag, remote.lineage, version, since=noted.since)
-        return _Merged(version, ahead)
+        return Merged(version, ahead)
 
     def _differences(
         self, remote: RemoteCopy, noted: Agreement, version: int
@@ -303,7 +236,7 @@ class _Exchange:
             (one.record for one in (dataset.entries(version=base) if base else ())),
             dataset.entries(version=version) if version else (),
             remote.manifest.records,
-            _ended_since(dataset, base),
+            ended_since(dataset, base),
             lambda entry: entry.since_version in merges,
         )
 
@@ -340,7 +273,7 @@ class _Exchange:
         faults.reached("copy.noted")
 
     def _result(
-        self, merged: _Merged, etag: str | None, number: int, *, written: bool
+        self, merged: Merged, etag: str | None, number: int, *, written: bool
     ) -> CopyResult:
         tally = self._tally
         return CopyResult(
@@ -370,48 +303,8 @@ class _Exchange:
         )
 
 
-def _edit(one: Difference) -> Edit:
-    """What makes theirs ours, unless ours is another by then."""
-    since = one.ours.since_version if one.ours is not None else None
-    if one.theirs is not None:
-        return PutEntry(one.theirs, since)
-    assert since is not None  # what neither side has is no difference
-    return DeleteEntry(one.s3_key, since)
-
-
-def _ended_since(dataset: Dataset, base: int) -> Known:
-    """Tells of an upload whether it came into the dataset after the base and went again.
-
-    Memory: a hash for each that did.
-    """
-    columns = dataset_entries.c
-    query = select_entries(
-        dataset.id, columns.since_version > base, columns.until_version.is_not(None)
-    )
-    with dataset.state.read() as connection:
-        found = connection.execution_options(yield_per=1000).execute(query)
-        ended = {_digest(entry_of(row).record) for row in found}
-    return lambda record: _digest(record) in ended
-
-
-def _digest(record: UploadRecord) -> bytes:
-    text = repr((record.s3_key, identity(record)))
-    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
-
-
-def _check_about(remote: RemoteCopy, info: DatasetInfo, place: S3Url) -> None:
-    spec = remote.manifest.spec
-    said, meant = S3Url(spec.bucket, spec.prefix), S3Url(info.bucket, info.prefix)
-    if spec.id != info.id or said != meant:
-        raise ManifestFormatError(
-            f"{place} is about dataset `{spec.id}` at {display_key(str(said))}, "
-            f"not `{info.id}` at {display_key(str(meant))}",
-            hint="to take its files over: stocktake manifest import",
-        )
-    if remote.manifest.left_out:
-        notes = "; ".join(remote.manifest.notes)
-        raise ManifestFormatError(
-            f"{remote.manifest.left_out:,} files of {place} cannot be read: {notes}",
-            hint="what can be read is taken by: stocktake manifest import; "
-            "then delete the copy and push",
-        )
+def _is_noted(head: ObjectHead, noted: Agreement) -> bool:
+    """Whether the copy still is the one that is the same as a version of ours."""
+    lineage = read_lineage(head.metadata)
+    known = noted.etag is not None and noted.lineage is not None
+    return known and head.etag == noted.etag and lineage == noted.lineage

@@ -101,6 +101,21 @@ def test_push_of_nothing_new_is_one_request(
     assert sum(meter.calls.values()) - before == 1
 
 
+def test_pull_of_nothing_new_is_one_request(
+    store: Store, hosts: list[Dataset], meter: Meter
+) -> None:
+    ada, bob = hosts
+    put(ada, upload("a", 1), upload("b", 2))
+    push_copy(ada, store)
+    pull_copy(bob, store)
+    before = sum(meter.calls.values())
+    assert pull_copy(bob, store).ahead == 0
+    put(bob, upload("c", 3), upload("a", 4))
+    drop(bob, "b")
+    assert pull_copy(bob, store).ahead == 3
+    assert sum(meter.calls.values()) - before == 2
+
+
 def test_both_hosts_changes_come_together(store: Store, hosts: list[Dataset]) -> None:
     ada, bob = hosts
     put(ada, *(upload(f"common {n}", 10 + n) for n in range(4)))
