@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
@@ -14,6 +15,7 @@ from stocktake.errors import (
     ObjectNotFoundError,
     PolicyChangedError,
     SetupError,
+    StoreError,
     UnsupportedOperationError,
 )
 from stocktake.setup._check_destination import check_destination
@@ -45,6 +47,8 @@ from stocktake.store import Account, Store
 
 _READ_BACK_TRIES = 5
 _READ_BACK_WAIT_S = 0.5
+_DELETED = re.compile(r'"(A(?:IDA|ROA|KIA|NPA|SIA|GPA)[A-Z0-9]{12,})"')
+"""What S3 shows in place of a user or role that is no more, and does not take back."""
 _BLOCKING = frozenset({"destination", "encryption"})
 
 
@@ -306,7 +310,7 @@ def _write_policy(store: Store, plan: SetupPlan, merged: Merged, clock: Clock) -
             hint="run it again",
             bucket=bucket,
         )
-    store.describe("PutBucketPolicy", bucket, Policy=merged.text)
+    _put_policy(store, bucket, merged)
     for attempt in range(_READ_BACK_TRIES):
         if attempt:
             clock.sleep(_READ_BACK_WAIT_S)
@@ -319,6 +323,19 @@ def _write_policy(store: Store, plan: SetupPlan, merged: Merged, clock: Clock) -
         "to what is there",
         bucket=bucket,
     )
+
+
+def _put_policy(store: Store, bucket: str, merged: Merged) -> None:
+    try:
+        store.describe("PutBucketPolicy", bucket, Policy=merged.text)
+    except StoreError as error:
+        if error.attrs.get("store_code") != "MalformedPolicy":
+            raise
+        gone = sorted(set(_DELETED.findall(merged.text)))
+        hint = (
+            f"it names what was deleted ({', '.join(gone)}): take that out first" if gone else None
+        )
+        raise SetupError(error.message, hint=hint, bucket=bucket) from error
 
 
 def _policy_now(store: Store, bucket: str) -> Mapping[str, Any] | None:

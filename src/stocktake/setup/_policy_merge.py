@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from stocktake.errors import SetupError
 from stocktake.setup._policy import POLICY_BYTES_MAX, Policy, Statement, read_policy
 
 _VERSION = "2012-10-17"
+_ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
+"""S3 gives the number of an account back as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def check_size(merged: Merged, bucket: str) -> None:
 
 
 def same_policy(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
-    """Whether two policies say the same; stores give lists of one value back as the value."""
+    """Whether two policies say the same, however a store spells what it was given."""
     return bool(_normal(one) == _normal(other))
 
 
@@ -101,4 +104,5 @@ def _normal(value: Any, name: str = "") -> Any:
     if name == "Principal" and value == "*":
         return value
     values = value if isinstance(value, list) else [value]
-    return sorted((one if isinstance(one, str) else json.dumps(one)) for one in values)
+    texts = [one if isinstance(one, str) else json.dumps(one) for one in values]
+    return sorted(_ROOT.sub(r"\1", one) for one in texts) if name == "AWS" else sorted(texts)

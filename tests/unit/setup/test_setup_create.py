@@ -330,3 +330,32 @@ def test_a_denied_write_names_the_permission(make_desk):
         apply(desk, plan(desk))
     assert "s3:PutBucketPolicy on arn:aws:s3:::reports" in caught.value.hint
     assert "PUT /photos?inventory&id=stocktake" not in writes(desk)
+
+
+def test_a_policy_that_names_a_deleted_user_is_said_to_be_the_reason(make_desk):
+    """S3 shows the id of a deleted user, and refuses to take it back."""
+    statement = {**OTHERS["Statement"], "Principal": {"AWS": "AIDACKCEVSQ6C2EXAMPLE"}}
+    refusal = {
+        "status": 400,
+        "body": "<Error><Code>MalformedPolicy</Code>"
+        "<Message>Invalid principal in policy</Message></Error>",
+    }
+    desk = make_desk(
+        answers({"body": {**OTHERS, "Statement": statement}}, **{"PUT /reports?policy": refusal})
+    )
+    with pytest.raises(SetupError, match="Invalid principal") as caught:
+        apply(desk, plan(desk))
+    assert "AIDACKCEVSQ6C2EXAMPLE" in caught.value.hint
+    assert "PUT /photos?inventory&id=stocktake" not in writes(desk)
+
+
+def test_an_account_may_come_back_as_the_arn_of_its_root(make_desk):
+    desk = make_desk(answers())
+    before = {**OTHERS["Statement"], "Principal": {"AWS": ["444455556666"]}}
+    desk.aws.answers[POLICY] = {"body": {**OTHERS, "Statement": [before]}}
+    made = plan(desk)
+    shown = {"body": {**made.merged.document, "Statement": list(made.merged.document["Statement"])}}
+    shown["body"]["Statement"][0] = OTHERS["Statement"]
+    desk.aws.answers[POLICY] = [desk.aws.answers[POLICY], shown]
+    desk.aws.answers["PUT /reports?policy"] = {"status": 204}
+    apply(desk, made)
