@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from stocktake.reconcile._rule_verdicts import Numbers
 from stocktake.reconcile._rules import Offend, Seen
 from stocktake.reconcile._side_rows import RowCount, side_rows
 from stocktake.store import KeyPage, ListQuery, Store, read_key_page
+
+RULES_AT_ONCE = 8
 
 Look = Callable[[pa.RecordBatch], None]
 
@@ -64,7 +68,7 @@ class ReadRanges:
 
 
 class RuleSampler:
-    """Samples below the prefix of each rule. `calls` and `calls_saved` add up."""
+    """Samples below the prefix of each rule, several at a time. What all of them cost adds up."""
 
     def __init__(
         self, store: Store, catalog: Catalog, spec: HaveSpec, have: NamedSide, offend: Offend
@@ -77,15 +81,23 @@ class RuleSampler:
         self._spec = spec
         self._have = have
         self._offend = offend
+        self._lock = threading.Lock()
 
-    def sample(self, rule: Rule) -> tuple[Seen, Numbers]:
+    def sample_all(self, rules: Sequence[Rule]) -> Iterator[tuple[Seen, Numbers]]:
+        """Of each rule what was seen and the estimate, in order."""
+        workers = max(1, min(self._spec.workers, RULES_AT_ONCE))
+        with ThreadPoolExecutor(workers, "stocktake-sample") as pool:
+            yield from pool.map(self._sample, rules)
+
+    def _sample(self, rule: Rule) -> tuple[Seen, Numbers]:
         """What was seen below the rule's prefix, and the estimate of all of it."""
         base, seen, read = self._spec.source.key, Seen(rule, self._offend), ReadRanges()
         source = S3Url(self._spec.source.bucket, base + rule.prefix)
 
         def look(page: pa.RecordBatch) -> None:
-            for rows in side_rows([read.fresh(page)], base, self.count):
-                seen.add(self._have.shared_rows(rows))
+            with self._lock:
+                for rows in side_rows([read.fresh(page)], base, self.count):
+                    seen.add(self._have.shared_rows(rows))
 
         watched: Any = WatchedStore(self._store, look)
         found = sample_objects(
@@ -97,6 +109,7 @@ class RuleSampler:
             split_keys=known_keys(self._catalog, source).split_keys,
             clock=self._catalog.clock,
         )
-        self.calls += found.metrics.requests
-        self.calls_saved += found.calls_saved
+        with self._lock:
+            self.calls += found.metrics.requests
+            self.calls_saved += found.calls_saved
         return seen, Numbers(found.objects, found.bytes)

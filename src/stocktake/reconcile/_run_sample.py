@@ -75,8 +75,7 @@ def _judge_rules(
     sampler = RuleSampler(desk.store, desk.catalog, config.have, have, place.offences().add)
     judge = place.judge()
     desk.progress.phase("sample", len(config.should.rules), "rules")
-    for rule in config.should.rules:
-        seen, numbers = sampler.sample(rule)
+    for seen, numbers in sampler.sample_all(config.should.rules):
         place.rules += judge.judge(seen, numbers)
         desk.progress.advance(1)
     return sampler

@@ -219,3 +219,16 @@ def test_every_object_that_offends_is_in_the_findings_file(run, store, tmp_path)
     assert (len(report.findings), report.findings_total) == (5, 3_000)
     assert len(file.read_text().splitlines()) == 3_000
     assert report.rules[0].found == "3000 of another name"
+
+
+def test_many_rules_are_sampled_at_a_time_and_answer_as_one_after_the_other(sampled):
+    keys = [f"{n % 12:02}/{n:07}.csv" for n in range(24_000)]
+    rules = [
+        Rule(f"{n:02}", f"{n:02}/", objects=Bounds(2_000, 2_000), patterns=("*.csv",))
+        for n in range(12)
+    ]
+    report = sampled(keys, *rules)
+    assert [one.rule for one in report.rules] == [f"{n:02}" for n in range(12) for _ in "12"]
+    assert {str(one.verdict) for one in report.rules} == {"held"}
+    assert report.have.objects == 24_000
+    assert report.findings_total == 0
