@@ -27,6 +27,9 @@ from stocktake.state import State
 from stocktake.store import Store
 from stocktake.telemetry import NoProgress, Progress
 
+_NOTED_MAX = 20
+"""Findings that the record of a run keeps."""
+
 
 def sync_folder(
     dataset: Dataset,
@@ -84,7 +87,7 @@ def sync_folder(
         raise
     finally:
         books.result.version = dataset.info().version
-        dataset.end_run(run_id, how, books.result.to_dict())
+        dataset.end_run(run_id, how, books.result.to_dict(findings_max=_NOTED_MAX))
     if options.manifest_folder is not None:
         books.result.manifest_file = write_manifest_file(dataset, options.manifest_folder)
         faults.reached("sync.manifest-written")

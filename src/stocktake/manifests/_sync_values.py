@@ -177,8 +177,9 @@ class SyncResult:
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(finding)
 
-    def to_dict(self) -> Mapping[str, Any]:
-        """Its JSON form."""
+    def to_dict(self, *, findings_max: int = FINDINGS_MAX) -> Mapping[str, Any]:
+        """Its JSON form, with the first findings."""
         said = asdict(self) | {"state": self.state}
+        said["findings"] = said["findings"][:findings_max]
         said["manifest_file"] = None if self.manifest_file is None else str(self.manifest_file)
         return said
