@@ -30,6 +30,7 @@ BENCHMARKS = {
     "ledger": ("bench.ledger", "the shipping ledger: completions, size, restart, rebuild"),
     "ship-worker": ("bench.ship_worker", "one shipping worker: memory and speed, worst sources"),
     "sync": ("bench.manifests", "sync of a folder, first and again, beside its peers"),
+    "restore": ("bench.restore", "restore and verify of 10,000 files, beside its peers"),
     "datasets": ("bench.manifest_store", "a dataset's manifest: cost per entry, at any size"),
     "manifest-copy": ("bench.manifest_copy", "a dataset shared by its copy in the bucket"),
     "reconcile": ("bench.reconcile", "1 M objects in every mode, and what samples are worth"),
