@@ -172,8 +172,9 @@ def apply_setup(
 ) -> None:
     """Write what was planned: the policy first, as S3 cannot deliver without it.
 
-    The policy is read again right before it is written, and again after: S3 has no condition for
-    policies, so a change in the instant between is seen, and said, but cannot be prevented.
+    The policy is read again right before it is written, right after, and once more at the end: S3
+    has no condition for policies, so a change in the instant between can be seen, and is said, but
+    cannot be prevented.
 
     Raises:
         ConfigurationExistsError: There is one of this id that differs, and `replace` is not given.
@@ -187,6 +188,8 @@ def apply_setup(
         _write_policy(store, plan, plan.merged, clock)
     if plan.writes_configuration:
         put_configuration(store, plan.wanted)
+    if plan.merged is not None and plan.writes_policy:
+        _confirm(store, plan)
 
 
 def _account(who: CallerFacts) -> str | None:
@@ -316,7 +319,21 @@ def _write_policy(store: Store, plan: SetupPlan, merged: Merged, clock: Clock) -
             clock.sleep(_READ_BACK_WAIT_S)
         if same_policy(_policy_now(store, bucket), merged.document):
             return
-    raise PolicyChangedError(
+    raise _overwritten(bucket)
+
+
+def _confirm(store: Store, plan: SetupPlan) -> None:
+    """Look once more, when some time has gone by: somebody's older copy may have been written."""
+    bucket = plan.wanted.destination_bucket
+    now = _policy_now(store, bucket) or {"Statement": []}
+    found = now["Statement"] if isinstance(now["Statement"], list) else [now["Statement"]]
+    ours = [one for one in found if one.get("Sid") == plan.grant.sid]
+    if not ours or not same_policy({"Statement": ours}, {"Statement": [plan.grant.statement()]}):
+        raise _overwritten(bucket)
+
+
+def _overwritten(bucket: str) -> PolicyChangedError:
+    return PolicyChangedError(
         f"the policy of bucket {bucket} is not the one that was written: somebody changed it at "
         "the same time",
         hint="look at it (aws s3api get-bucket-policy), then run it again: our statement is added "

@@ -359,3 +359,16 @@ def test_an_account_may_come_back_as_the_arn_of_its_root(make_desk):
     desk.aws.answers[POLICY] = [desk.aws.answers[POLICY], shown]
     desk.aws.answers["PUT /reports?policy"] = {"status": 204}
     apply(desk, made)
+
+
+def test_a_statement_that_is_lost_to_an_older_copy_a_moment_later_is_noticed(make_desk):
+    """Two that set up at once may both have read the policy before either wrote."""
+    desk = make_desk(answers())
+    made = plan(desk)
+    written = {"body": json.loads(made.merged.text)}
+    desk.aws.answers[POLICY] = [NO_POLICY, written, {"body": OTHERS}]
+    desk.aws.answers["PUT /reports?policy"] = {"status": 204}
+    with pytest.raises(PolicyChangedError):
+        apply(desk, made)
+    desk.aws.answers[POLICY] = [NO_POLICY, written]
+    apply(desk, made)
