@@ -85,6 +85,8 @@ class Children:
     def start(self, wanted: dict[str, Any], kill_at: str | None, folder: Path) -> Child:
         number = next(self._numbers)
         output, errors = folder / f"{number}.out", folder / f"{number}.err"
+        for path in (output, errors):
+            path.touch()  # it may be killed before it comes to that
         asked = {"start": wanted, "kill_at": kill_at}
         pid = self._ask(asked | {"output": str(output), "errors": str(errors)})
         return Child(pid, output, errors)

@@ -124,6 +124,19 @@ def test_unusual_part_size_is_unknown_and_never_different() -> None:
     assert "none of" in verdict.why
 
 
+def test_usual_part_size_costs_one_reading_and_unusual_ones_two() -> None:
+    data = bytes(20 * MIB)
+    for part_bytes, readings in ((16 * MIB, 1), (19 * MIB, 2), (MIB * 27 // 2 + 7, 2)):
+        opened = []
+
+        def open_file(opened: list[int] = opened) -> io.BytesIO:
+            opened.append(1)
+            return io.BytesIO(data)
+
+        check_etag(open_file, len(data), multipart_etag(data, part_bytes))
+        assert len(opened) == readings, part_bytes
+
+
 def test_etag_of_parts_is_never_an_md5() -> None:
     """The trap in manifests that have `54c3...-26` as `md5_hash`."""
     assert md5_of_etag("54c3a8cb0a4b8ab4fd3a9a9eb4d0a1c0-26") is None

@@ -18,6 +18,8 @@ from stocktake.errors import SourceChangedError
 from stocktake.manifests._part_sizes import part_size_guesses, parts_of
 
 PIECE_BYTES = 1 << 20
+LIKELIEST = 3
+"""Part sizes that are tried first, since each costs an MD5 of the whole file."""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _PARTS = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,4})")
@@ -89,9 +91,10 @@ def check_etag(
     encryption: str | None = None,
     part_size_bytes: int | None = None,
 ) -> EtagVerdict:
-    """Compare a local file with an ETag, in one pass over the file for all part sizes.
+    """Compare a local file with an ETag.
 
-    The object's size is the caller's to compare first: `size_bytes` is the file's.
+    Part sizes that have to be guessed are tried in two passes: the likeliest, then all others. The
+    object's size is the caller's to compare first: `size_bytes` is the file's.
 
     Args:
         open_file: Opens the file at its beginning. Not called if the answer needs no bytes.
@@ -120,9 +123,10 @@ def check_etag(
             certain=encryption is not None,
             read=False,
         )
-    digests = composite_digests(open_file, size_bytes, sizes)
-    for size, digest in zip(sizes, digests, strict=True):
-        if digest == parsed.digest:
+    for some in (sizes[:LIKELIEST], sizes[LIKELIEST:]):
+        digests = composite_digests(open_file, size_bytes, some) if some else []
+        if parsed.digest in digests:
+            size = some[digests.index(parsed.digest)]
             return EtagVerdict(
                 EtagOutcome.SAME,
                 f"its {parsed.parts} parts of {size:,} bytes have the MD5s of the ETag",
