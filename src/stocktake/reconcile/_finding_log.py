@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import Counter
@@ -132,7 +133,7 @@ def _open(path: Path) -> TextIO:
 
 
 def _write_error(path: Path | None, error: OSError) -> ReconcileError | DiskFullError:
-    if error.errno == 28:
+    if error.errno == errno.ENOSPC:
         return DiskFullError(f"no space left for the findings in {path}", path=str(path))
     return ReconcileError(
         f"the findings cannot be written to {path}: {error.strerror}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from reconcile_world import EARLIER, kinds, listed
-from stocktake.errors import BucketNotFoundError, ReconcileError
+from stocktake.errors import BucketNotFoundError, DiskFullError, ReconcileError
 from stocktake.reconcile import Checks, FindingKind, NameMap, Severity
 
 A, B = "a" * 32, "b" * 32
@@ -223,3 +224,31 @@ def test_the_same_place_on_both_sides_makes_another_etag_a_difference(world, sto
     store.list_columns = changing
     report = world.run("s3://have/p/", "s3://have/p/")
     assert kinds(report) == {"a": "checksum-mismatch"}
+
+
+def test_a_full_disk_leaves_no_file_that_looks_whole(world, store, tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store.fill("should", [listed("a")])
+    store.fill("have", [])
+    monkeypatch.setattr("stocktake.reconcile._finding_log.os.fsync", full)
+    with pytest.raises(DiskFullError, match="no space left for the findings"):
+        world.run(findings_file=tmp_path / "found.jsonl")
+    assert list(tmp_path.glob("found*")) == []
+
+
+def test_folders_beyond_the_limit_of_the_table_are_counted(world, store):
+    keys = [f"{n:05}/x" for n in range(5_010)]
+    store.fill("should", [listed(key) for key in keys])
+    store.fill("have", [listed(key) for key in keys])
+    report = world.run()
+    assert (len(report.coverage), report.coverage_left_out) == (5_000, 10)
+    assert report.totals.identical == 5_010
+
+
+def test_no_levels_of_coverage_are_one_number(world, store):
+    store.fill("should", [listed(key) for key in ("a/1", "b/2", "c")])
+    store.fill("have", [listed(key) for key in ("a/1", "c")])
+    rows = world.run(coverage_depth=0).coverage
+    assert [(one.prefix, one.should, one.found) for one in rows] == [("", 3, 2)]
