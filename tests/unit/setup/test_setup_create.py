@@ -372,3 +372,14 @@ def test_a_statement_that_is_lost_to_an_older_copy_a_moment_later_is_noticed(mak
         apply(desk, made)
     desk.aws.answers[POLICY] = [NO_POLICY, written]
     apply(desk, made)
+
+
+def test_a_run_that_stopped_between_policy_and_configuration_is_finished_by_the_next(make_desk):
+    broken = {"status": 403, "body": "<Error><Code>AccessDenied</Code></Error>"}
+    desk = make_desk(answers(**{"PUT /photos?inventory&id=stocktake": broken}))
+    with pytest.raises(AccessDeniedError, match="PutBucketInventoryConfiguration"):
+        apply(desk, plan(desk))
+    del desk.aws.answers["PUT /photos?inventory&id=stocktake"]
+    desk.aws.seen.clear()
+    apply(desk, plan(desk))
+    assert writes(desk) == ["PUT /photos?inventory&id=stocktake"]
