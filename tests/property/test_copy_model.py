@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from copy_world import NOON, PREFIX, drop, numbers, open_host, put, upload
@@ -41,6 +41,29 @@ from stocktake.testing import FaultStore, MemoryStore, Planned
 POINTS = ("copy.merged", "copy.written", "copy.noted", "lost-answer", "never-sent")
 _NUMBER = itertools.count(1)
 Plan = tuple[int, bool, list[tuple[str, int, str, int, str | None]]]
+PULLED_WITH_NEWS_THEN_DROPPED: Plan = (
+    2,
+    True,
+    [
+        ("put", 0, "a", 1, None),
+        ("push", 0, "a", 2, None),
+        ("put", 1, "b", 3, None),
+        ("pull", 1, "a", 4, None),
+        ("drop", 1, "a", 5, None),
+        ("pull", 1, "a", 6, None),
+    ],
+)
+KILLED_BEFORE_ITS_NOTE: Plan = (
+    2,
+    True,
+    [
+        ("put", 0, "a", 1, None),
+        ("push", 0, "a", 2, "copy.written"),
+        ("pull", 1, "a", 3, None),
+        ("drop", 1, "a", 4, None),
+        ("push", 1, "a", 5, None),
+    ],
+)
 _ANY_DELETIONS = CopyOptions(accept_deletions=True)
 
 
@@ -176,6 +199,8 @@ def plans(draw: st.DrawFn) -> Plan:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(plan=plans())
+@example(plan=PULLED_WITH_NEWS_THEN_DROPPED)
+@example(plan=KILLED_BEFORE_ITS_NOTE)
 def test_hosts_agree_and_lose_nothing(states: list[State], plan: Plan) -> None:
     hosts, right_clocks, steps = plan
     world = make_world(states, hosts)

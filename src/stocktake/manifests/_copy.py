@@ -33,12 +33,12 @@ from stocktake.manifests._copy_marks import (
 )
 from stocktake.manifests._copy_object import (
     RemoteCopy,
-    check_conditions,
     copy_place,
     head_copy,
     read_copy,
     write_copy,
 )
+from stocktake.manifests._copy_trial import make_sure_of_conditions
 from stocktake.manifests._copy_values import (
     LOST_KEPT_MAX,
     CopyOptions,
@@ -61,8 +61,8 @@ _PLAUSIBLE_FILES = 10
 def push_copy(dataset: Dataset, store: Store, options: CopyOptions = CopyOptions()) -> CopyResult:
     """Bring the copy in the bucket up to date, after taking from it what others wrote.
 
-    Requests: one HEAD if nothing is new; else also one GET if others wrote, one PUT, and four small
-    ones that make sure of conditional writes.
+    Requests: one HEAD if nothing is new; else also one GET if others wrote, one PUT, and once a
+    week four small ones that make sure of conditional writes.
 
     Raises:
         UnsupportedOperationError: The store has no conditional writes, and they are wanted.
@@ -164,7 +164,7 @@ class _Exchange:
         self, merged: Merged, etag: str | None, marks: list[Mark], lineage: str, number: int
     ) -> CopyResult | None:
         if not self._tried:
-            check_conditions(self._store, self._place)
+            make_sure_of_conditions(self._dataset, self._store, self._place)
             self._tried = True
         name_writer(self._dataset.state)
         own = recognised(self._dataset, marks)

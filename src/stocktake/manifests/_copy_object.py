@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from stocktake.errors import (
-    ManifestFormatError,
-    ObjectNotFoundError,
-    PreconditionFailedError,
-    UnsupportedOperationError,
-)
+from stocktake.errors import ManifestFormatError, ObjectNotFoundError, UnsupportedOperationError
 from stocktake.manifests._copy_marks import Mark, read_lineage, read_marks
 from stocktake.manifests._dataset_values import DatasetInfo
 from stocktake.manifests._foreign import ParsedManifest, parse_manifest
@@ -21,8 +15,8 @@ from stocktake.store import CompleteOptions, ObjectHead, PutOptions, Store
 
 CONTENT_TYPE = "application/json"
 _PART_BYTES = 16 << 20
-_NO_CONDITIONS = "this store has no conditional writes: two writers would overwrite each other"
-_NO_CONDITIONS_HINT = (
+NO_CONDITIONS = "this store has no conditional writes: two writers would overwrite each other"
+NO_CONDITIONS_HINT = (
     "if this is the only writer: stocktake manifest push --unconditional; "
     "or keep the datasets in one PostgreSQL database (--state-url)"
 )
@@ -104,7 +98,7 @@ def write_copy(
         if not conditional:
             raise
         raise UnsupportedOperationError(
-            f"{_NO_CONDITIONS} ({place})", hint=_NO_CONDITIONS_HINT, **error.attrs
+            f"{NO_CONDITIONS} ({place})", hint=NO_CONDITIONS_HINT, **error.attrs
         ) from error
 
 
@@ -145,37 +139,3 @@ def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
             whole += 1
     if held or not whole:
         yield bytes(held)
-
-
-def check_conditions(store: Store, place: S3Url) -> None:
-    """Try whether the store keeps the promises that the copy depends on; four small requests.
-
-    A store that ignores a condition answers as if it had held: that can only be found out so.
-
-    Raises:
-        UnsupportedOperationError: It has no conditional writes, or does not compare.
-    """
-    key = f"{place.key.rpartition('/')[0]}/trial-{secrets.token_hex(8)}".lstrip("/")
-    trials = (
-        PutOptions(CONTENT_TYPE, if_absent=True),
-        PutOptions(CONTENT_TYPE, if_match="0" * 32),
-    )
-    try:
-        store.put(place.bucket, key, b"{}")
-        kept = [_refuses(store, S3Url(place.bucket, key), one) for one in trials]
-    finally:
-        store.delete(place.bucket, [key])
-    if not all(kept):
-        raise UnsupportedOperationError(
-            f"{_NO_CONDITIONS} ({place})", hint=_NO_CONDITIONS_HINT, bucket=place.bucket
-        )
-
-
-def _refuses(store: Store, place: S3Url, options: PutOptions) -> bool:
-    try:
-        store.put(place.bucket, place.key, b"{}", options)
-    except PreconditionFailedError:
-        return True
-    except UnsupportedOperationError:
-        return False
-    return False

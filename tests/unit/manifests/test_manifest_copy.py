@@ -24,6 +24,7 @@ from copy_world import (
 )
 from stocktake.clock import FixedClock
 from stocktake.errors import (
+    AccessDeniedError,
     DatasetChangedError,
     DeletionRefusedError,
     ManifestFormatError,
@@ -373,6 +374,26 @@ def test_store_without_conditional_writes_is_refused_unless_asked(
     assert keys == [], "nothing is left of the trial"
     assert push_copy(hosts[0], weak, CopyOptions(conditional=False)).written
     assert copied(store) == {"a": 1}
+
+
+def test_conditions_are_tried_once_a_week(store: Store, hosts: list[Dataset], meter: Meter) -> None:
+    ada = hosts[0]
+    clock = ada.state.clock
+    assert isinstance(clock, FixedClock)
+    requests = []
+    for number, days in enumerate((0, 1, 7)):
+        clock.advance(86_400 * days)
+        put(ada, upload("a", number + 1))
+        before = sum(meter.calls.values())
+        push_copy(ada, store)
+        requests.append(sum(meter.calls.values()) - before)
+    assert requests == [6, 2, 6]
+
+
+def test_writer_that_may_not_delete_can_push(store: Store, hosts: list[Dataset]) -> None:
+    put(hosts[0], upload("a", 1))
+    denied = FaultStore(store, [Planned("delete", AccessDeniedError("s3:DeleteObject"))])
+    assert push_copy(hosts[0], denied).written
 
 
 def test_large_manifest_goes_up_in_parts(
