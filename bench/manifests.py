@@ -25,8 +25,8 @@ from stocktake.testing import Server, start_put_server
 OURS = "stocktake sync"
 PROGRAMS = (OURS, "rclone sync --checksum", "s5cmd sync", "aws s3 sync")
 PHASES = ("first", "nothing", "1 % changed", "nothing again")
-FOLDER = DATA / "sync-folder"
-CATALOG = DATA / "sync-catalog"
+FOLDER = DATA / f"sync-folder-{os.getpid()}"
+CATALOG = DATA / f"sync-catalog-{os.getpid()}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def phases(program: str, chosen: argparse.Namespace) -> list[Synced]:
                 )
             )
         check(server, program, chosen.files)
+    for folder in (FOLDER, CATALOG):
+        shutil.rmtree(folder, ignore_errors=True)
     return rows
 
 
