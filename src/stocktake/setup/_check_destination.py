@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stocktake.errors import StoreError, UnsupportedOperationError
 from stocktake.setup._checks import Check, CheckState, Fix, not_seen, put_configuration_command
 from stocktake.setup._configuration import Configuration
 from stocktake.setup._facts import Asked, BucketFacts
@@ -73,10 +74,18 @@ def check_bucket_settings(one: Configuration, facts: BucketFacts) -> Iterator[Ch
     yield _payer(one, facts, asked["GetBucketRequestPayment"])
 
 
+def _not_shown(check_id: str, title: str, error: StoreError | None, configuration: str) -> Check:
+    """A setting that a store does not have stands in nobody's way."""
+    if isinstance(error, UnsupportedOperationError):
+        why = "this store has no such setting"
+        return Check(check_id, title, CheckState.OK, why, None, configuration)
+    return not_seen(check_id, title, error, configuration)
+
+
 def _ownership(one: Configuration, facts: BucketFacts, asked: Asked) -> Check:
     title = "Object ownership"
     if not asked.is_known:
-        return not_seen("ownership", title, asked.error, one.id)
+        return _not_shown("ownership", title, asked.error, one.id)
     rules = ((asked.value or {}).get("OwnershipControls") or {}).get("Rules") or [{}]
     found = rules[0].get("ObjectOwnership")
     if found == "BucketOwnerEnforced":
@@ -101,12 +110,12 @@ def _ownership(one: Configuration, facts: BucketFacts, asked: Asked) -> Check:
 def _object_lock(one: Configuration, facts: BucketFacts, asked: Asked) -> Check:
     title = "Object Lock"
     if not asked.is_known:
-        return not_seen("object-lock", title, asked.error, one.id)
+        return _not_shown("object-lock", title, asked.error, one.id)
     found = (asked.value or {}).get("ObjectLockConfiguration") or {}
     rule = (found.get("Rule") or {}).get("DefaultRetention") or {}
     if not rule:
         return Check("object-lock", title, CheckState.OK, "no default retention", None, one.id)
-    span = f"{rule['Days']} days" if rule.get("Days") else f"{rule.get('Years')} years"
+    span = _count(rule["Days"], "day") if rule.get("Days") else _count(rule.get("Years"), "year")
     why = (
         f"every report is locked for {span} ({rule.get('Mode')}): none can be deleted before, "
         "and each day's is paid for that long"
@@ -122,7 +131,7 @@ def _object_lock(one: Configuration, facts: BucketFacts, asked: Asked) -> Check:
 def _payer(one: Configuration, facts: BucketFacts, asked: Asked) -> Check:
     title = "Who pays"
     if not asked.is_known:
-        return not_seen("payer", title, asked.error, one.id)
+        return _not_shown("payer", title, asked.error, one.id)
     if (asked.value or {}).get("Payer") != "Requester":
         return Check("payer", title, CheckState.OK, "the bucket's owner", None, one.id)
     command = (
@@ -137,7 +146,7 @@ def _payer(one: Configuration, facts: BucketFacts, asked: Asked) -> Check:
 def _lifecycle(one: Configuration, asked: Asked) -> Check:
     title = "Lifecycle"
     if not asked.is_known:
-        return not_seen("lifecycle", title, asked.error, one.id)
+        return _not_shown("lifecycle", title, asked.error, one.id)
     base = f"{one.prefix}/" if one.prefix else ""
     base += f"{one.bucket}/{one.id}/"
     rules = [rule for rule in (asked.value or {}).get("Rules") or () if _meets(rule, base)]
@@ -147,14 +156,18 @@ def _lifecycle(one: Configuration, asked: Asked) -> Check:
     if gone:
         rule, after = min(gone, key=lambda item: item[1])
         if after < least:
-            when = f"after {after} days" if "Days" in rule["Expiration"] else "on a fixed day"
+            when = (
+                f"after {_count(after, 'day')}"
+                if "Days" in rule["Expiration"]
+                else "on a fixed day"
+            )
             why = f"rule {_rule(rule)} removes reports {when}, before the next is there"
             fix = Fix(f"keep them {least} days at least, or except `{base}` from the rule")
             return Check("lifecycle", title, CheckState.FAILED, why, fix, one.id)
     if archived := _archived(rules, least):
         return Check("lifecycle", title, CheckState.WARNING, *archived, one.id)
     if gone:
-        why = f"reports are kept {after} days (rule {_rule(rule)})"
+        why = f"reports are kept {_count(after, 'day')} (rule {_rule(rule)})"
         return Check("lifecycle", title, CheckState.OK, why, None, one.id)
     return Check("lifecycle", title, CheckState.OK, "reports are kept for ever", None, one.id)
 
@@ -165,10 +178,14 @@ def _archived(rules: list[Mapping[str, Any]], least: int) -> tuple[str, Fix] | N
             if move.get("StorageClass") in _ARCHIVES and move.get("Days", 0) < least:
                 why = (
                     f"rule {_rule(rule)} archives reports ({move['StorageClass']}) after "
-                    f"{move.get('Days', 0)} days: they cannot be read then"
+                    f"{_count(move.get('Days', 0), 'day')}: they cannot be read then"
                 )
                 return why, Fix("move them to GLACIER_IR, which can be read, or later")
     return None
+
+
+def _count(count: Any, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
