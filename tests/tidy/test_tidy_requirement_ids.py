@@ -16,7 +16,9 @@ REQUIREMENTS = [
     *(f"ING-{number}" for number in range(1, 7)),
     *(f"SHP-{number}" for number in (1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 22, 23)),
     *(f"SHP-{number}" for number in (30, 31, 32, 33, 40, 41, 42, 43, 50, 51, 52)),
-    "MAN-2",
+    *(f"MAN-{number}" for number in range(1, 6)),
+    *(f"REC-{number}" for number in range(1, 5)),
+    *(f"SET-{number}" for number in range(1, 4)),
 ]
 EDGE_CASES = range(1, 76)
 FAULTS = range(1, 63)
