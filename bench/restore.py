@@ -8,18 +8,20 @@ the run; the others do neither. "again" is the same command over a folder that i
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import manifests
-from bench.manifests import CATALOG, FOLDER, counts, make_folder, sync
+from bench.manifests import counts
 from bench.measure import Cost, keep, run, table
 from bench.peers import PEERS, install_peers
 from bench.uploads import BUCKET, DATA
 from stocktake.testing import Server, start_put_server
 
+FOLDER = DATA / "restore-folder"
+CATALOG = DATA / "restore-catalog"
 TARGET = DATA / "restored"
 SOURCE = f"s3://{BUCKET}/set/"
 OURS = "stocktake manifest restore"
@@ -52,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     shutil.rmtree(CATALOG, ignore_errors=True)
     best: dict[tuple[str, str], Restored] = {}
     with start_put_server(DATA, BUCKET) as server:
-        sync(manifests.OURS, server)
+        fill(server)
         for _ in range(chosen.times):
             for row in one_round(server, chosen):
                 at = (row.phase, row.program)
@@ -65,6 +67,31 @@ def main(argv: list[str] | None = None) -> int:
     )
     keep(f"restore-{chosen.files}", [asdict(row) for row in best.values()])
     return 0
+
+
+def make_folder(files: int, file_bytes: int) -> None:
+    """Files of their own bytes, a hundred in a folder."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for number in range(files):
+        folder = FOLDER / f"{number // 100:04}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:06}.bin").write_bytes(number.to_bytes(8, "big") * (file_bytes // 8))
+
+
+def fill(server: Server) -> None:
+    """Put the folder into the bucket."""
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "stocktake",
+        "AWS_SECRET_ACCESS_KEY": "stocktake-secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "RCLONE_CONFIG": os.devnull,
+    }
+    command = [str(Path(sys.executable).with_name("stocktake")), "sync", str(FOLDER), SOURCE]
+    command += ["--dataset", "bench", "--catalog", str(CATALOG), "--quiet"]
+    run("stocktake sync", [*command, "--endpoint-url", server.endpoint_url])
 
 
 def one_round(server: Server, chosen: argparse.Namespace) -> list[Restored]:
