@@ -22,7 +22,7 @@ from stocktake.manifests._sync_own import OwnWrites
 from stocktake.manifests._sync_sides import KeyRow, RemoteObject
 from stocktake.manifests._sync_values import KeyOutcome, LocalCheck, SyncFinding, SyncOptions
 from stocktake.manifests._upload_file import FileUpload, FileUploader, Sent
-from stocktake.manifests._upload_parts import PartsUpload
+from stocktake.manifests._upload_parts import send_in_parts
 from stocktake.store import ObjectHead, Store, token_of
 
 DEFERRED = frozenset({SyncAction.DELETE_OBJECT, SyncAction.DELETE_FILE, SyncAction.FORGET})
@@ -125,7 +125,7 @@ class Workshop:
         """Upload a file, in the way that its size asks for."""
         upload = FileUpload(key, file, None if remote is None else remote.etag, known)
         if file.size_bytes >= self.options.multipart_bytes_min:
-            return PartsUpload(self.uploader, upload, known or self._digests(file)).send()
+            return send_in_parts(self.uploader, upload, known or self._digests(file))
         began_ns = self.cache.now_ns()
         sent = self.uploader.put(upload)
         if known is None:

@@ -147,6 +147,7 @@ class FileUploader:
     def __init__(self, place: UploadPlace) -> None:
         self.place = place
         self.with_crc = has_crc64nvme()
+        self.with_whole_crc = self.with_crc
         self.is_conditional = True
         self.budget = ByteBudget(4 * IN_FLIGHT_BYTES_MAX)
         self._lock = threading.Lock()

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from stocktake import faults
 from stocktake.errors import (
+    DigestRefusedError,
     InterruptedRunError,
     ObjectNotFoundError,
     StoreError,
@@ -49,6 +50,22 @@ class _Part:
     size_bytes: int
 
 
+def send_in_parts(uploader: FileUploader, upload: FileUpload, digests: FileDigests) -> Sent:
+    """Send a file in parts; see `PartsUpload.send`.
+
+    Some stores refuse the right checksum of a whole, since they reckon it in another way. Then it
+    is sent once more without, and proven by the parts' ETags, or read back.
+    """
+    asked_for_whole = uploader.with_whole_crc
+    try:
+        return PartsUpload(uploader, upload, digests).send()
+    except DigestRefusedError:
+        if not asked_for_whole:
+            raise
+        uploader.with_whole_crc = False
+    return PartsUpload(uploader, upload, digests).send()
+
+
 class PartsUpload:
     """One upload of one file, whose digests are known."""
 
@@ -60,7 +77,7 @@ class PartsUpload:
         self._digests = digests
         self._token = secrets.token_hex(16)
         self._part_bytes = part_size_bytes(digests.size_bytes, uploader.place.part_bytes_min)
-        self._with_crc = uploader.with_crc
+        self._with_crc = uploader.with_whole_crc
         self._opened: MultipartUpload | None = None
         self._noted = False
 

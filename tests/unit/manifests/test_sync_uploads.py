@@ -18,6 +18,7 @@ from folder_sync_world import (
 )
 from stocktake.errors import (
     AccessDeniedError,
+    DigestRefusedError,
     PreconditionFailedError,
     StoreUnavailableError,
     UnsupportedOperationError,
@@ -139,6 +140,22 @@ def test_a_store_without_conditions_is_written_after_a_look(world: FolderSyncWor
     assert result.uploaded == 2
     assert any("condition" in one for one in result.warnings)
     world.check_agreement()
+
+
+def test_a_store_that_reckons_whole_checksums_otherwise_is_sent_none(
+    world: FolderSyncWorld,
+) -> None:
+    world.write({"large": LARGE, "large-too": LARGE})
+    world.store.add(Planned("complete", DigestRefusedError("another one")))
+    result = world.sync(workers=1, **PARTS)
+    assert (result.uploaded, result.failed) == (2, 0)
+    assert world.calls["UploadPart"] == 9
+    assert {one.record.verified_by for one in world.entries().values()} == {"etag"}
+    world.check_agreement()
+    world.write({"large": LARGE[::-1]})
+    world.store.add(Planned("complete", DigestRefusedError("damaged"), times=2))
+    assert world.sync(**PARTS).failed == 1
+    assert world.objects()["large"] == LARGE
 
 
 def test_a_file_that_changes_while_it_is_sent_does_not_become_an_object(
