@@ -11,13 +11,42 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.clock import Clock, FixedClock
-from stocktake.manifests import Dataset, DatasetSpec, UploadRecord, create_dataset
+from stocktake.manifests import (
+    Dataset,
+    DatasetSpec,
+    Edit,
+    PutEntry,
+    Reason,
+    UploadRecord,
+    create_dataset,
+)
 from stocktake.state import State, open_state
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BUCKET = "photos"
 PREFIX = "styles/16/"
 _numbers = itertools.count(1)
+
+
+AWKWARD = [
+    "a/b.jpg",
+    "a//b",
+    " ",
+    "100%",
+    "%2F",
+    "new\nline",
+    "nul\x00byte",
+    "\x7f",
+    "ü/\U0001f600",
+    "\uffff",
+    "e\u0301",
+    "\xe9",
+    "../x",
+    "..",
+    ".stocktake",
+    "x" * 900,
+]
+"""Names that have gone wrong somewhere."""
 
 
 def record(name: str, number: int = 0, *, prefix: str = PREFIX, **other: Any) -> UploadRecord:
@@ -63,3 +92,17 @@ def sqlite_state(folder: Path, clock: Clock) -> State:
     """A new database in a folder."""
     (folder / "state.db").write_bytes(_empty_database())
     return open_state(f"sqlite:///{folder}/state.db", clock=clock)
+
+
+def of(dataset: Dataset, name: str, number: int = 0, **other: Any) -> PutEntry:
+    return PutEntry(record(name, number, prefix=dataset.info().prefix, **other))
+
+
+def names(dataset: Dataset, **how: Any) -> list[str]:
+    prefix = dataset.info().prefix
+    return [one.record.s3_key.removeprefix(prefix) for one in dataset.entries(**how)]
+
+
+def counts(dataset: Dataset, *edits: Edit, **how: Any) -> tuple[int, int, int, int]:
+    done = dataset.commit(edits, Reason.SYNC, **how)
+    return done.version, done.added, done.replaced, done.deleted

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from acceptance_shell import Inside, Shell, help_of, members_in
 
-from bag_reader import check_tags, read_bag
+from bag_reader import check_complete, check_tags, read_bag
 from copy_world import BUCKET, COPY_KEY, PREFIX, SPEC, drop, put, upload
 from stocktake.catalog import open_catalog
 from stocktake.manifests import (
@@ -39,7 +39,7 @@ FOREIGN = {
             "size_bytes": 3,
             "md5_hash": "0" * 32 + "-2",
             "uploaded_at": "2025-10-24T14:30:00.123Z",
-            "local_path": "/home/ada/fox.jpg",
+            "local_path": "/data/fox.jpg",
         },
         {"filename": "gone.jpg", "s3_key": f"{PREFIX}gone.jpg", "size_bytes": 3},
         {"filename": "no size.jpg", "s3_key": f"{PREFIX}no size.jpg"},
@@ -65,6 +65,7 @@ MISTAKES: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("import", f"s3://{BUCKET}/"), 2, "--shipped"),
     (("import", f"s3://{BUCKET}/in/", "--shipped", "x"), 1, "nothing was shipped"),
     (("import", "x", "--shipped", "x"), 2, "no S3 address"),
+    (("import", f"s3://{BUCKET}/in/", "--shipped", "x", "--check"), 2, "neither --check"),
 )
 
 
@@ -179,6 +180,24 @@ def test_endpoint_that_is_down_is_said(ada: Inside) -> None:
     assert "127.0.0.1:9" in answer.err
 
 
+def test_what_both_changed_is_said(store: Store, ada: Inside, bob: Inside) -> None:
+    ada("manifest", "push", "16")
+    bob("manifest", "pull", f"s3://{BUCKET}/{PREFIX}")
+    edit(bob, upload("a b", 5))
+    edit(ada, upload("a b", 6))
+    bob("manifest", "push", "16")
+    answer = ada("manifest", "push", "16")
+    assert answer.code == 0
+    assert "1 file had been changed on both sides" in answer.err
+    assert "ours is newer: styles/16/a b" in answer.err
+
+
+def test_nothing_to_push_is_said(bob: Inside) -> None:
+    bob("manifest", "create", "16", f"s3://{BUCKET}/{PREFIX}")
+    bob("manifest", "forget", "16", "--yes")
+    assert bob("manifest", "push", "--all").out == "no datasets yet\n"
+
+
 def test_one_that_fails_does_not_stop_the_others(store: Store, ada: Inside) -> None:
     ada("manifest", "create", "bad", f"s3://{BUCKET}/bad/")
     store.put(BUCKET, "bad/.stocktake/manifests/bad_s3_manifest.json", b"no manifest")
@@ -227,6 +246,7 @@ def test_what_ship_recorded_becomes_a_dataset(store: Store, bob: Inside) -> None
     answer = bob(*words, "--dataset", "16", "--json")
     assert (answer.code, answer.json["added"]) == (0, 2)
     assert names_of(bob) == ["a", "b"]
+    assert bob(*words, "--dataset", "16").out == "16  version 1: nothing new\n"
 
 
 def test_synchronised_dataset_names_the_endpoint_it_is_at(
@@ -264,9 +284,29 @@ def test_exports_are_what_they_say(ada: Inside) -> None:
     assert set(whole.json) == members
 
 
+def test_bag_is_made_whole_by_restoring(store: Store, bob: Inside) -> None:
+    names = ("a b", "100%.txt", "deep/er/line\nbreak", "=ä")
+    for name in names:
+        path = bob.home / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode() * 3)
+    assert bob("sync", "files", f"s3://{BUCKET}/{PREFIX}", "--dataset", "16").code == 0
+    assert bob("manifest", "export", "16", "--format", "bagit", "--out", "bag").code == 0
+    restored = bob("manifest", "restore", "16", "--to", "bag/data")
+    assert restored.code == 0, restored.err
+    bag = read_bag(bob.home / "bag")
+    check_complete(bag)
+    assert set(bag.fetch) == {f"data/{name}" for name in names}
+
+
 def test_what_a_format_cannot_have_is_said(ada: Inside) -> None:
     edit(ada, upload("up/../and away", 3), upload("folder/", 4))
     answer = ada("manifest", "export", "16", "--format", "bagit", "--out", "bag")
     assert answer.code == 3
     assert "a part `.` or `..`" in answer.err
     assert "2 files of version 2" in answer.out
+    edit(ada, *(upload(f"{number}/", 10 + number) for number in range(12)))
+    answer = ada("manifest", "export", "16", "--format", "md5sum", "--out", "MD5SUMS")
+    assert answer.code == 3
+    assert "left out 3 files more" in answer.err
+    assert "3 files of version 3" in answer.out

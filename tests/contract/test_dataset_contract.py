@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dataset_world import BUCKET, NOW, new_dataset, record
+from dataset_world import AWKWARD, BUCKET, NOW, counts, names, new_dataset, of, record
 from stocktake.clock import FixedClock
 from stocktake.errors import (
     DatasetChangedError,
@@ -36,25 +36,6 @@ from stocktake.manifests import (
 from stocktake.manifests import _dataset_read as reading
 from stocktake.state import State, open_state
 
-AWKWARD = [
-    "a/b.jpg",
-    "a//b",
-    " ",
-    "100%",
-    "%2F",
-    "new\nline",
-    "nul\x00byte",
-    "\x7f",
-    "ü/\U0001f600",
-    "\uffff",
-    "e\u0301",
-    "\xe9",
-    "../x",
-    "..",
-    ".stocktake",
-    "x" * 900,
-]
-
 
 @pytest.fixture(
     scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
@@ -79,20 +60,6 @@ def state(address: str, clock: FixedClock) -> Iterator[State]:
 @pytest.fixture
 def dataset(state: State) -> Dataset:
     return new_dataset(state)
-
-
-def of(dataset: Dataset, name: str, number: int = 0, **other: Any) -> PutEntry:
-    return PutEntry(record(name, number, prefix=dataset.info().prefix, **other))
-
-
-def names(dataset: Dataset, **how: Any) -> list[str]:
-    prefix = dataset.info().prefix
-    return [one.record.s3_key.removeprefix(prefix) for one in dataset.entries(**how)]
-
-
-def counts(dataset: Dataset, *edits: Edit, **how: Any) -> tuple[int, int, int, int]:
-    done = dataset.commit(edits, Reason.SYNC, **how)
-    return done.version, done.added, done.replaced, done.deleted
 
 
 def test_every_key_and_value_comes_back_as_it_was(dataset: Dataset) -> None:
@@ -449,27 +416,6 @@ def test_two_makers_of_one_place_at_once(state: State) -> None:
     for one in threads:
         one.join()
     assert sorted(outcomes) == ["exists"] * 5 + ["made"]
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        DatasetSpec("", "", BUCKET, "x/"),
-        DatasetSpec("a/b", "", BUCKET, "x/"),
-        DatasetSpec("a\nb", "", BUCKET, "x/"),
-        DatasetSpec("\ud800", "", BUCKET, "x/"),
-        DatasetSpec(" a", "", BUCKET, "x/"),
-        DatasetSpec("x" * 129, "", BUCKET, "x/"),
-        DatasetSpec("a", "line\nbreak", BUCKET, "x/"),
-        DatasetSpec("a", "", "no bucket", "x/"),
-        DatasetSpec("a", "", BUCKET, "x"),
-        DatasetSpec("a", "", BUCKET, "x/.stocktake/"),
-        DatasetSpec("a", "", BUCKET, "\ud800/"),
-    ],
-)
-def test_what_cannot_be_a_dataset(state: State, spec: DatasetSpec) -> None:
-    with pytest.raises(UsageError):
-        create_dataset(state, spec)
 
 
 def test_any_legal_prefix_and_id(state: State) -> None:

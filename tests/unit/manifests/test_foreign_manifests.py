@@ -22,7 +22,7 @@ FILE: Mapping[str, Any] = {
     "md5_hash": MD5,
     "uploaded_at": "2025-10-24T14:30:00.123Z",
     "last_modified": "2025-10-24T14:30:00.123Z",
-    "local_path": "/home/ada/styles/16/red fox.jpg",
+    "local_path": "/data/styles/16/red fox.jpg",
 }
 HEAD: Mapping[str, Any] = {
     "style_id": 16,
@@ -202,6 +202,46 @@ def test_bucket_is_found_in_the_addresses() -> None:
 def test_what_is_no_manifest_is_refused(text: bytes, why: str) -> None:
     with pytest.raises(ManifestFormatError, match=why):
         parse_manifest(text)
+
+
+def test_manifest_of_a_newer_stocktake_is_refused() -> None:
+    with pytest.raises(ManifestFormatError, match="format version 2") as caught:
+        parsed(FILE, format="stocktake-manifest", format_version=2)
+    assert "upgrade" in (caught.value.hint or "")
+
+
+def test_more_files_than_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stocktake.manifests._foreign.RECORDS_MAX", 1)
+    assert len(parsed(FILE).records) == 1
+    with pytest.raises(ManifestFormatError, match="more than 1 files"):
+        parsed(FILE, FILE)
+
+
+@pytest.mark.parametrize(
+    ("url", "bucket"),
+    [
+        ("s3://other/styles/16/red fox.jpg", "other"),
+        ("https://other.s3-eu-west-1.amazonaws.com/x", "other"),
+        ("https://other.s3.amazonaws.com/x", "other"),
+    ],
+)
+def test_bucket_of_every_kind_of_address(url: str, bucket: str) -> None:
+    assert parsed(file(s3_url=url), s3_bucket=None).spec.bucket == bucket
+
+
+@pytest.mark.parametrize(
+    "url", [7, "ftp://photos/x", "https://cdn.example.org/x", "https://[photos/x", "s3://"]
+)
+def test_address_that_tells_no_bucket_is_not_guessed_at(url: Any) -> None:
+    with pytest.raises(ManifestFormatError, match="which bucket"):
+        parsed(file(s3_url=url), s3_bucket=None)
+    found = parsed(file(s3_url=url, s3_key=None))
+    assert found.records[0].s3_key == FILE["s3_key"], "the name below the prefix"
+
+
+def test_address_that_is_no_utf8_is_taken_as_it_is() -> None:
+    url = "https://photos.s3.amazonaws.com/styles/16/%FF"
+    assert parsed(file(s3_url=url, s3_key=None)).records[0].s3_key == "styles/16/%FF"
 
 
 def test_manifest_beyond_the_limit_is_refused() -> None:

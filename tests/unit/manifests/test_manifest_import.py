@@ -99,7 +99,7 @@ def test_our_own_manifest_comes_back_field_by_field(dataset: Dataset, tmp_path: 
         entry="inner/\udce9.csv",
         rows=7,
         columns=({"name": "Größe", "type": "int64", "why": "all rows"},),
-        extra={"local_path": "/home/x", "camera": {"make": "y"}, "filename": 7},
+        extra={"local_path": "/data/x", "camera": {"make": "y"}, "filename": 7},
     )
     large = replace(upload("large", 4), size_bytes=5 * 10**12, source_mtime_ns=-(10**18))
     put(dataset, odd, large, replace(upload("bare", 5), md5=None, sha256=None, etag=None, token=""))

@@ -235,7 +235,7 @@ def test_escaped_names_are_found_again(root: Path) -> None:
         file.write(DATA)
     (proof,) = side(root).prove([Pair("d%E9/a%0Ab", SIZE, md5(DATA))])
     assert proof.same is Same.SAME
-    for key in ("../root/a", "/a", "d%E9/../a", "", "a/", "\0", "x" * 300):
+    for key in ("../outside/a", "/a", "d%E9/../a", "", "a/", "\0", "x" * 300):
         (proof,) = side(root).prove([Pair(key, SIZE, md5(DATA))])
         assert proof.same is Same.UNKNOWN
 
