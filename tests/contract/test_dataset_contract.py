@@ -427,12 +427,6 @@ def test_any_legal_prefix_and_id(state: State) -> None:
         assert (info.prefix, info.total_files, info.bucket) == (prefix, 1, "another-bucket")
 
 
-def test_an_unknown_dataset_names_near_ones(state: State, dataset: Dataset) -> None:
-    with pytest.raises(DatasetNotFoundError) as caught:
-        open_dataset(state, dataset.id + "x")
-    assert dataset.id in (caught.value.hint or "")
-
-
 def test_a_forgotten_dataset_is_gone_with_all_it_had(state: State, dataset: Dataset) -> None:
     other = new_dataset(state)
     for one in (dataset, other):

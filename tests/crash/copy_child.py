@@ -9,6 +9,7 @@ pushes; every third time it pulls as well. What a commit or push has answered is
 from __future__ import annotations
 
 import json
+import random
 import sys
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def main(folder: str, endpoint: str, host: str, rounds: str) -> None:
         if turn % 3 == 2:
             pull_copy(dataset, store, CopyOptions(accept_deletions=True))
         push_copy(dataset, store, CopyOptions(accept_deletions=True))
+        state.clock.sleep(random.uniform(0, 0.1))  # others get their turn, as with real uploads
         print(json.dumps({"pushed": turn}), flush=True)
 
 

@@ -27,10 +27,10 @@ LARGE = b"0123456789abcdef" * (11 * MIB // 16)
 @pytest.mark.parametrize(
     "server",
     [
-        "ministack_server",
-        "moto_server",
-        "rgw_server",
-        pytest.param("swift_server", marks=pytest.mark.slow),
+        "ministack",
+        "moto",
+        "swift",
+        pytest.param("rgw", marks=pytest.mark.slow),
     ],
 )
 def test_a_folder_goes_up_once_and_both_ways(
@@ -44,7 +44,7 @@ def test_a_folder_goes_up_once_and_both_ways(
     (folder / "large").write_bytes(LARGE)
     running: Server = request.getfixturevalue(server)
     store = open_store(running.options())
-    bucket = f"sync-{server.partition('_')[0]}"
+    bucket = f"sync-{server}"
     store.describe("CreateBucket", bucket)
     with open_state(f"sqlite:///{tmp_path}/state.db", clock=SystemClock()) as state:
         dataset = create_dataset(state, DatasetSpec("1", "1", bucket, "set/"))

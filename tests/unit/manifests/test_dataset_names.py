@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dataset_world import BUCKET, NOW
+from dataset_world import BUCKET, NOW, new_dataset
 from stocktake.clock import FixedClock
-from stocktake.errors import UsageError
-from stocktake.manifests import DatasetSpec, create_dataset
+from stocktake.errors import DatasetNotFoundError, UsageError
+from stocktake.manifests import DatasetSpec, create_dataset, open_dataset
 from stocktake.state import open_state
 
 
@@ -35,3 +35,11 @@ def test_what_cannot_be_a_dataset(tmp_path: Path, spec: DatasetSpec) -> None:
         pytest.raises(UsageError),
     ):
         create_dataset(state, spec)
+
+
+def test_an_unknown_dataset_names_near_ones(tmp_path: Path) -> None:
+    with open_state(f"sqlite:///{tmp_path}/state.db", clock=FixedClock(NOW)) as state:
+        known = new_dataset(state)
+        with pytest.raises(DatasetNotFoundError) as caught:
+            open_dataset(state, known.id + "x")
+    assert known.id in (caught.value.hint or "")
