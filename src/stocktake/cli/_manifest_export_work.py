@@ -105,11 +105,11 @@ def _pieces(
     elif request.file_format == "csv":
         safe = request.spreadsheet_safe
         for text in export_csv(dataset, version=version, spreadsheet_safe=safe):
-            yield text.encode()
+            yield text.encode("utf-8", "backslashreplace")
     else:
         algorithm = Algorithm(request.file_format.removesuffix("sum"))
         for text in export_sums(dataset, algorithm, version=version, left_out=left.add):
-            yield text.encode()
+            yield text.encode("utf-8", "surrogateescape")
 
 
 def _write(path: str, pieces: Iterable[bytes]) -> None:

@@ -57,8 +57,9 @@ if TYPE_CHECKING:
     from stocktake.manifests._dataset_address import base_url_of, object_url, set_base_url
     from stocktake.manifests._dataset_events import FileEvent, FileEventKind, read_events
     from stocktake.manifests._dataset_version import find_version, version_at
-    from stocktake.manifests._export import Algorithm, LeftOut, export_csv, export_sums
+    from stocktake.manifests._export import Algorithm, export_csv, export_sums
     from stocktake.manifests._export_bag import BagResult, export_bag
+    from stocktake.manifests._export_names import LeftOut
     from stocktake.manifests._foreign import ParsedManifest, parse_manifest
     from stocktake.manifests._foreign_json import Readable
     from stocktake.manifests._import import (
@@ -246,7 +247,6 @@ _LATER = {
     ),
     "_export": (
         "Algorithm",
-        "LeftOut",
         "export_csv",
         "export_sums",
     ),
@@ -254,6 +254,7 @@ _LATER = {
         "BagResult",
         "export_bag",
     ),
+    "_export_names": ("LeftOut",),
     "_foreign": (
         "ParsedManifest",
         "parse_manifest",

@@ -52,8 +52,8 @@ from stocktake.manifests._merge import Difference, Outcome, merge_entries
 from stocktake.manifests._render import render_manifest
 from stocktake.store import ObjectHead, Store
 
-ROUNDS_MAX = 12
-_PAUSE_S = 0.2
+ROUNDS_MAX = 30
+_PAUSE_S = 0.02
 _PLAUSIBLE_SHARE = 0.1
 _PLAUSIBLE_FILES = 10
 
@@ -292,7 +292,7 @@ class _Exchange:
         )
 
     def _pause(self, number: int) -> None:
-        longest_s = min(_PAUSE_S * 2**number, 5.0)
+        longest_s = min(_PAUSE_S * 2**number, 1.0)
         self._dataset.state.clock.sleep(random.uniform(0, longest_s))  # noqa: S311 - no secret
 
     def _too_busy(self) -> DatasetChangedError:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from stocktake.clock import format_utc
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_address import object_url
 from stocktake.manifests._dataset_values import DatasetInfo
+from stocktake.manifests._export_names import FileNames, LeftOut
 from stocktake.manifests._record import UploadRecord
+from stocktake.manifests._render import version_info
 
 CSV_COLUMNS = (
     *("name", "s3_key", "s3_url", "size_bytes", "md5", "sha256", "crc64nvme", "etag"),
@@ -35,14 +36,6 @@ class Algorithm(StrEnum):
         return record.md5 if self is Algorithm.MD5 else record.sha256
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A file that an export cannot have, and why."""
-
-    s3_key: str
-    why: str
-
-
 Report = Callable[[LeftOut], None]
 
 
@@ -53,10 +46,11 @@ def export_sums(
     version: int | None = None,
     left_out: Report = lambda _: None,
 ) -> Iterator[str]:
-    r"""Lines as `md5sum` and `sha256sum` write and check them, names relative to the prefix.
+    r"""Lines as `md5sum` and `sha256sum` write and check them, names as `restore` writes the files.
 
     Run `sha256sum -c` in a folder that has the files. A name with a backslash or a line break is
-    escaped as GNU coreutils do; other programs may not know that.
+    escaped as GNU coreutils do; other programs may not know that. Bytes of names that are no UTF-8
+    are lone surrogates: encode the lines with `surrogateescape`.
 
     Args:
         dataset: Whose.
@@ -64,15 +58,15 @@ def export_sums(
         version: An earlier version.
         left_out: Is told of files whose digest nobody knows, and of what no name of a file can be.
     """
-    info = dataset.info()
-    for entry in dataset.entries(version=version):
-        record = entry.record
-        digest = algorithm.of(record)
-        name = record.s3_key.removeprefix(info.prefix)
-        if digest is None:
-            left_out(LeftOut(record.s3_key, f"its {algorithm} is not known"))
-        elif "\0" in name or name.endswith("/"):
-            left_out(LeftOut(record.s3_key, "no file can have this name"))
+    info = version_info(dataset, version)
+    names = FileNames(dataset, info)
+    for entry in dataset.entries(version=info.version):
+        digest = algorithm.of(entry.record)
+        name = names.of(entry.record)
+        if isinstance(name, LeftOut):
+            left_out(name)
+        elif digest is None:
+            left_out(LeftOut(entry.record.s3_key, f"its {algorithm} is not known"))
         else:
             yield _sum_line(digest, name)
 

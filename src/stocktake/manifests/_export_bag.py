@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -23,8 +23,8 @@ from stocktake.errors import DiskFullError, LocalFolderError
 from stocktake.manifests._dataset import Dataset
 from stocktake.manifests._dataset_address import object_url
 from stocktake.manifests._dataset_values import DatasetInfo
-from stocktake.manifests._export import Algorithm, LeftOut
-from stocktake.manifests._export_names import BagNames
+from stocktake.manifests._export import Algorithm
+from stocktake.manifests._export_names import FileNames, LeftOut
 from stocktake.manifests._record import UploadRecord
 from stocktake.manifests._render import render_manifest
 from stocktake.manifests._render_file import manifest_file_name
@@ -143,18 +143,19 @@ class _Bag:
 
     def _payload(self, algorithms: tuple[Algorithm, ...]) -> Iterator[tuple[UploadRecord, str]]:
         """Every file that can be in the bag, with its name as the bag has it."""
-        names = BagNames()
         version = self._version
+        names = FileNames(self._dataset, replace(self._info, version=version))
         for entry in self._dataset.entries(version=version) if version else ():
             record = entry.record
-            name = record.s3_key.removeprefix(self._info.prefix)
-            why = names.refusal(name)
-            if why is None and not all(one.of(record) for one in algorithms):
-                why = f"its {algorithms[0]} is not known"
-            if why is None:
-                yield record, encode_path(f"data/{name}")
+            name = names.of(record)
+            if isinstance(name, LeftOut):
+                self._leave_out(name)
+            elif not name.isascii() and not _is_text(name):
+                self._leave_out(LeftOut(record.s3_key, "its name is not UTF-8"))
+            elif not all(one.of(record) for one in algorithms):
+                self._leave_out(LeftOut(record.s3_key, f"its {algorithms[0]} is not known"))
             else:
-                self._leave_out(LeftOut(record.s3_key, why))
+                yield record, encode_path(f"data/{name}")
 
     def _leave_out(self, one: LeftOut) -> None:
         self.left_out_files += 1
@@ -185,6 +186,14 @@ class _Bag:
                 f"{_digest(self._folder / name, one)}  {encode_path(name)}\n" for name in names
             ]
             _write_file(self._folder / f"tagmanifest-{one}.txt", (line.encode() for line in lines))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def encode_path(path: str) -> str:

@@ -26,6 +26,7 @@ from stocktake.manifests import (
     export_bag,
     export_csv,
     export_sums,
+    local_key,
     parse_manifest,
     set_base_url,
 )
@@ -98,11 +99,12 @@ def test_file_whose_digest_nobody_knows_is_left_out_and_said(dataset: Dataset) -
     assert lines == [f"{2:032x}  b\n"]
     assert [(one.s3_key.removeprefix(PREFIX), one.why) for one in left] == [
         ("a", "its md5 is not known"),
-        ("folder/", "no file can have this name"),
+        ("folder/", "its name has an empty part, or is that of a folder"),
     ]
 
 
 def test_earlier_version_can_be_exported(dataset: Dataset) -> None:
+    assert list(export_sums(dataset, Algorithm.MD5)) == []
     put(dataset, upload("a", 1))
     drop(dataset, "a")
     assert list(export_sums(dataset, Algorithm.MD5)) == []
@@ -203,6 +205,41 @@ def test_name_that_no_file_can_have_is_left_out_and_said(
     bag = read_bag(tmp_path / "bag")
     check_tags(bag)
     assert set(bag.fetch) == {"data/taken", "data/taken-"}
+
+
+def escaped(raw: bytes, number: int) -> UploadRecord:
+    """As sync records a file whose name no key can have."""
+    key = local_key(raw)
+    return replace(upload(key, number), source=key, source_raw=raw.hex())
+
+
+def test_names_are_those_that_restoring_gives(dataset: Dataset, tmp_path: Path) -> None:
+    put(dataset, escaped(b"line\nbreak 100%", 1), escaped(b"caf\xe9/x", 2), upload("%E9", 3))
+    lines = list(export_sums(dataset, Algorithm.MD5))
+    assert [line.encode("utf-8", "surrogateescape").partition(b"  ")[2] for line in lines] == [
+        b"%E9\n",
+        b"caf\xe9/x\n",
+        b"line\\nbreak 100%\n",
+    ]
+    result = export_bag(dataset, tmp_path / "bag")
+    assert [one.why for one in result.left_out] == ["its name is not UTF-8"]
+    assert set(read_bag(tmp_path / "bag").fetch) == {"data/%E9", "data/line\nbreak 100%"}
+
+
+def test_two_files_of_one_name_are_not_both_in_a_bag(dataset: Dataset, tmp_path: Path) -> None:
+    put(dataset, escaped(b"a\nb", 1), upload("a\nb", 2))
+    result = export_bag(dataset, tmp_path / "bag")
+    assert [(one.s3_key, one.why) for one in result.left_out] == [
+        (PREFIX + "a%0Ab", "another file has its name")
+    ]
+    assert set(read_bag(tmp_path / "bag").fetch) == {"data/a\nb"}
+
+
+def test_raw_name_that_leads_outside_is_left_out(dataset: Dataset, tmp_path: Path) -> None:
+    raw = b"../\nout"
+    put(dataset, replace(upload("%2E%2E/%0Aout", 1), source_raw=raw.hex()))
+    assert list(export_sums(dataset, Algorithm.MD5)) == []
+    assert export_bag(dataset, tmp_path / "bag").left_out_files == 1
 
 
 def test_bag_of_nothing_is_a_bag(dataset: Dataset, tmp_path: Path) -> None:
