@@ -145,8 +145,9 @@ def check_that_one_in_a_hundred_is_sent(dataset: Dataset) -> None:
 
 def check_the_manifest(dataset: Dataset) -> None:
     """MAN-1: the fields that readers have, beside ours."""
-    dataset.shell("manifest", "write", "16", "--dir", "manifests")
-    file = dataset.shell.home / "manifests" / "16_s3_manifest.json"
+    again = dataset.shell("sync", "photos", PLACE, "--dataset", "16", "--json")
+    file = Path(again.json["manifest_file"])
+    assert (file.parent.name, file.name) == ("manifests", "16_s3_manifest.json")
     said = json.loads(file.read_text(encoding="utf-8"))
     assert said["style_id"] == said["dataset_id"] == "16"
     assert (said["s3_bucket"], said["s3_prefix"]) == ("lake", PREFIX)

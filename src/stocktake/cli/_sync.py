@@ -48,7 +48,9 @@ _Workers = Annotated[
 ]
 _ManifestDir = Annotated[
     str | None,
-    typer.Option("--manifest-dir", metavar="DIR", help="Write the manifest there, too."),
+    typer.Option(
+        "--manifest-dir", metavar="DIR", help="Write the manifest there, not in the catalog."
+    ),
 ]
 _PushManifest = Annotated[
     bool, typer.Option("--push-manifest", help="Put the manifest into the bucket, too.")

@@ -31,10 +31,13 @@ from stocktake.manifests import (
     SyncOptions,
     SyncResult,
     create_dataset,
+    is_manifest_file_current,
+    manifest_file_name,
     open_dataset,
     preview_sync,
     push_copy,
     sync_folder,
+    write_manifest_file,
 )
 from stocktake.model import S3Url, display_key
 from stocktake.state import State
@@ -43,6 +46,7 @@ from stocktake.store import ListQuery, Store
 EXIT_PARTIAL = 3
 EXIT_DIFFERENT = 4
 SHOWN_MAX = 20
+MANIFESTS_FOLDER = "manifests"
 _WIDTH = 76
 _WORDS = {
     SyncAction.UPLOAD: "upload",
@@ -170,11 +174,24 @@ def _sync(
                 dataset, store, root, options, clock=run.clock, listener=progress, told=told
             )
     copy = None
-    if request.push_manifest and dataset is not None and not options.dry_run:
-        copy = push_copy(dataset, store)
+    if dataset is not None and not options.dry_run:
+        if result.manifest_file is None:
+            result.manifest_file = _manifest_in(catalog, dataset)
+        if request.push_manifest:
+            copy = push_copy(dataset, store)
     elapsed_s = run.clock.monotonic_s() - began_s
     receipt = Receipt.of("sync", run.meter, elapsed_s, result.total_s3, from_report=False)
     return _Synced(result, receipt.to_dict(Prices.load()), actions, copy)
+
+
+def _manifest_in(catalog: Catalog, dataset: Dataset) -> Path | None:
+    """The manifest beside the catalog's files, written if it is not of this version yet."""
+    if catalog.location.startswith("s3://"):
+        return None
+    folder = Path(catalog.location) / MANIFESTS_FOLDER
+    if is_manifest_file_current(dataset, folder):
+        return folder / manifest_file_name(dataset.id)
+    return write_manifest_file(dataset, folder)
 
 
 def _dataset(
@@ -243,6 +260,8 @@ def _show(run: Run, request: SyncRequest, spec: DatasetSpec, synced: _Synced) ->
     out.line("")
     for line in _planned(synced) if request.dry_run else _done(result):
         out.line(line)
+    if request.manifest_dir and result.manifest_file is not None:
+        out.line(f"manifest written to {result.manifest_file}")
     for finding in result.findings[:SHOWN_MAX]:
         shown = f"{finding.kind}: {display_key(finding.key)}: {finding.why}"
         for number, line in enumerate(textwrap.wrap(shown, _WIDTH, break_on_hyphens=False)):
@@ -289,8 +308,6 @@ def _done(result: SyncResult) -> list[str]:
     if not any(count for count, _, _ in counts[:5]):
         lines.insert(0, "nothing to transfer")
     lines.append(f"manifest version {result.version}")
-    if result.manifest_file is not None:
-        lines.append(f"manifest written to {result.manifest_file}")
     return lines
 
 

@@ -77,7 +77,11 @@ if TYPE_CHECKING:
         render_manifest,
         version_info,
     )
-    from stocktake.manifests._render_file import manifest_file_name, write_manifest_file
+    from stocktake.manifests._render_file import (
+        is_manifest_file_current,
+        manifest_file_name,
+        write_manifest_file,
+    )
     from stocktake.manifests._restore import is_abandoned, restore_dataset
     from stocktake.manifests._restore_folder import is_unfinished
     from stocktake.manifests._restore_options import (
@@ -183,6 +187,7 @@ __all__ = [
     "import_records",
     "import_segments",
     "is_abandoned",
+    "is_manifest_file_current",
     "is_unfinished",
     "list_datasets",
     "local_key",
@@ -281,6 +286,7 @@ _LATER = {
         "version_info",
     ),
     "_render_file": (
+        "is_manifest_file_current",
         "manifest_file_name",
         "write_manifest_file",
     ),

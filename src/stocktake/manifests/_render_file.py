@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from stocktake.manifests._render import render_manifest
 _SUFFIX = "_s3_manifest.json"
 _NAME_BYTES_MAX = 200
 _REPLACED = frozenset('%/\\:*?"<>|')
+_HEAD_BYTES = 16_384
+_VERSION = re.compile(rb'^  "version": (\d+),$', re.MULTILINE)
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -43,6 +46,17 @@ def _escaped(char: str, first: bool) -> str:  # noqa: FBT001 - of two words
     if char in _REPLACED or hidden or not char.isprintable():
         return "".join(f"%{byte:02X}" for byte in char.encode())
     return char
+
+
+def is_manifest_file_current(dataset: Dataset, folder: Path) -> bool:
+    """Whether the file there is of the dataset's version by now; only its head is read."""
+    try:
+        with (folder / manifest_file_name(dataset.id)).open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    found = _VERSION.search(head)
+    return found is not None and int(found[1]) == dataset.info().version
 
 
 def write_manifest_file(dataset: Dataset, folder: Path) -> Path:
