@@ -66,8 +66,10 @@ def _json(one: RunInfo) -> dict[str, Any]:
 def _lines(one: RunInfo) -> list[str]:
     """A run for people: when and what, then what came of it, then where."""
     facts = [f"{one.kind} {_state(one)}"]
-    if one.version is not None:
-        facts.append(f"version {one.version}")
+    # a sync begins at one version and makes another
+    version = one.result.get("version", one.version) if one.kind is RunKind.SYNC else one.version
+    if version is not None:
+        facts.append(f"version {version}")
     if one.finished_at is not None:
         facts.append(f"took {duration_text((one.finished_at - one.started_at).total_seconds())}")
     lines = [f"{time_text(one.started_at)}  {', '.join(facts)}"]

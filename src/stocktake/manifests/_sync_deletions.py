@@ -32,8 +32,12 @@ _LOOKERS = 8
 Deletion = tuple[KeyRow, KeyOutcome]
 
 
-def check_deletions(dataset_id: str, count: int, total_files: int, *, side_empty: bool) -> None:
+def check_deletions(
+    dataset_id: str, count: int, total_files: int, *, side_empty: bool, uploaded: int = 0
+) -> None:
     """Refuse more than a tenth of a dataset, or 10,000, or anything when a side is empty.
+
+    `uploaded` files were sent before that, and stay.
 
     Raises:
         DeletionRefusedError: It looks like a mistake.
@@ -44,9 +48,10 @@ def check_deletions(dataset_id: str, count: int, total_files: int, *, side_empty
     if not side_empty and share <= SHARE_MAX and count <= COUNT_MAX:
         return
     why = "; one of the two sides is empty" if side_empty else ""
+    done = f", {uploaded:,} uploaded" if uploaded else ""
     raise DeletionRefusedError(
         f"{count:,} of the {total_files:,} files of dataset `{dataset_id}` would be deleted "
-        f"({share:.0%}){why}; nothing was deleted",
+        f"({share:.0%}){why}; nothing was deleted{done}",
         dataset=dataset_id,
         deletions=count,
         total_files=total_files,

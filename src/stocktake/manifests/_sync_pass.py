@@ -297,7 +297,13 @@ class SyncPass:
         counted = [one for one in waiting if empty or one[1].action is not SyncAction.FORGET]
         if not job.options.accept_deletions:
             try:
-                check_deletions(job.spec.id, len(counted), job.total_files, side_empty=empty)
+                check_deletions(
+                    job.spec.id,
+                    len(counted),
+                    job.total_files,
+                    side_empty=empty,
+                    uploaded=0 if job.options.dry_run else books.result.uploaded,
+                )
             except DeletionRefusedError as error:
                 if not job.options.dry_run:
                     raise
