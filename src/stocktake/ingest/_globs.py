@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from stocktake.errors import InvalidSettingError
+from stocktake.model import glob_pieces
 
 _GLOB_MAX = 1_024
 
@@ -39,34 +40,15 @@ def glob_regex(glob: str) -> re.Pattern[str]:
         raise InvalidSettingError(f"a glob has 1 to {_GLOB_MAX} characters, not {len(glob)}")
     start = "" if "/" in glob else "(?:.*/)?"
     try:
-        return re.compile(start + "".join(_pieces(glob)), re.DOTALL)
+        pieces = "".join(glob_pieces(glob, _class_of))
+    except ValueError as error:
+        raise InvalidSettingError(str(error)) from error
+    try:
+        return re.compile(start + pieces, re.DOTALL)
     except re.error as error:
         raise InvalidSettingError(f"the glob `{glob}` cannot be understood: {error}") from error
 
 
-def _pieces(glob: str) -> Iterable[str]:
-    at = 0
-    while at < len(glob):
-        if glob.startswith("**/", at) and (at == 0 or glob[at - 1] == "/"):
-            yield "(?:.*/)?"
-            at += 3
-        elif glob.startswith("**", at):
-            yield ".*"
-            at += 2
-        elif glob[at] == "[":
-            piece, at = _character_class(glob, at)
-            yield piece
-        else:
-            yield {"*": "[^/]*", "?": "[^/]"}.get(glob[at], re.escape(glob[at]))
-            at += 1
-
-
-def _character_class(glob: str, at: int) -> tuple[str, int]:
-    negated = glob.startswith("[!", at)
-    start = at + 2 if negated else at + 1
-    # a `]` right at the beginning is a character of the class
-    end = glob.find("]", start + 1)
-    if end < 0:
-        raise InvalidSettingError(f"a `[` in the glob `{glob}` is not closed")
-    inner = re.sub(r"([\\\[\]^&~|])", r"\\\1", glob[start:end])
-    return (f"(?!/)[^{inner}]" if negated else f"(?!/)[{inner}]"), end + 1
+def _class_of(members: str, negated: bool) -> str:  # noqa: FBT001 - a callback's second value
+    inner = re.sub(r"([\\\[\]^&~|])", r"\\\1", members)
+    return f"(?!/)[^{inner}]" if negated else f"(?!/)[{inner}]"

@@ -11,7 +11,6 @@ import hashlib
 import os
 import secrets
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -43,6 +42,7 @@ from stocktake.store import (
     ByteBudget,
     Digests,
     ObjectHead,
+    PartPool,
     PutOptions,
     Store,
     content_type_of,
@@ -150,23 +150,11 @@ class FileUploader:
         self.with_whole_crc = self.with_crc
         self.is_conditional = True
         self.budget = ByteBudget(4 * IN_FLIGHT_BYTES_MAX)
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-
-    @property
-    def part_pool(self) -> ThreadPoolExecutor:
-        """The threads that send parts."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
-            return self._pool
+        self.part_pool = PartPool(PARTS_AT_ONCE)
 
     def close(self) -> None:
         """End its threads."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown(cancel_futures=True)
-                self._pool = None
+        self.part_pool.close()
 
     def put(self, upload: FileUpload) -> Sent:
         """Send a file by one PUT.

@@ -6,6 +6,7 @@ Never: I/O, clocks, or knowledge of any one room.
 
 from stocktake.model._etag import is_md5_etag, normalise_etag
 from stocktake.model._feed import FEED_CHANGE, ChangeKind
+from stocktake.model._globs import glob_pieces
 from stocktake.model._ids import new_id
 from stocktake.model._keys import (
     display_key,
@@ -55,6 +56,7 @@ __all__ = [
     "display_key",
     "escape_key",
     "folder_of",
+    "glob_pieces",
     "is_md5_etag",
     "new_id",
     "normalise_etag",

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.errors import ReconcileConfigError
+from stocktake.model import glob_pieces
 
 _GLOB_CHARS_MAX = 1_024
 
@@ -36,32 +37,13 @@ def regex_of(globs: tuple[str, ...]) -> str:
             raise ReconcileConfigError(
                 f"a glob has 1 to {_GLOB_CHARS_MAX} characters, not {len(glob)}"
             )
-        bodies.append("".join(_pieces(glob)))
+        try:
+            bodies.append("".join(glob_pieces(glob, _class_of)))
+        except ValueError as error:
+            raise ReconcileConfigError(str(error)) from error
     return rf"(?s)\A(?:{'|'.join(bodies)})\z"
 
 
-def _pieces(glob: str) -> Iterator[str]:
-    at = 0
-    while at < len(glob):
-        if glob.startswith("**/", at) and (at == 0 or glob[at - 1] == "/"):
-            yield "(?:.*/)?"
-            at += 3
-        elif glob.startswith("**", at):
-            yield ".*"
-            at += 2
-        elif glob[at] == "[":
-            piece, at = _character_class(glob, at)
-            yield piece
-        else:
-            yield {"*": "[^/]*", "?": "[^/]"}.get(glob[at], re.escape(glob[at]))
-            at += 1
-
-
-def _character_class(glob: str, at: int) -> tuple[str, int]:
-    negated = glob.startswith("[!", at)
-    start = at + 2 if negated else at + 1
-    end = glob.find("]", start + 1)  # a `]` right at the beginning is a character of the class
-    if end < 0:
-        raise ReconcileConfigError(f"a `[` in the glob `{glob}` is not closed")
-    inner = re.sub(r"([\\\[\]^])", r"\\\1", glob[start:end])
-    return f"[{'^/' if negated else ''}{inner}]", end + 1
+def _class_of(members: str, negated: bool) -> str:  # noqa: FBT001 - a callback's second value
+    inner = re.sub(r"([\\\[\]^])", r"\\\1", members)
+    return f"[{'^/' if negated else ''}{inner}]"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stocktake import faults
@@ -25,6 +23,7 @@ from stocktake.store import (
     Buffer,
     ByteBudget,
     Digests,
+    PartPool,
     PutOptions,
     Store,
     UploadProfile,
@@ -65,23 +64,11 @@ class Uploader:
         self.patience = patience
         self.settler = Settler(place.store, place.bucket, patience.call, knows_token)
         self.budget = ByteBudget(IN_FLIGHT_BYTES_MAX)
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-
-    @property
-    def part_pool(self) -> ThreadPoolExecutor:
-        """The threads that send parts."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
-            return self._pool
+        self.part_pool = PartPool(PARTS_AT_ONCE)
 
     def close(self) -> None:
         """End its threads."""
-        with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown(cancel_futures=True)
-                self._pool = None
+        self.part_pool.close()
 
     def put(self, target: Target, body: Buffer) -> ObjectResult:
         """Write an object by one PUT; nothing is recorded.

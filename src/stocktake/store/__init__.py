@@ -38,6 +38,7 @@ from stocktake.store._object_proof import (
 )
 from stocktake.store._open import open_session, open_store
 from stocktake.store._options import S3StoreOptions
+from stocktake.store._part_pool import PartPool
 from stocktake.store._part_sizes import (
     IN_FLIGHT_BYTES_MAX,
     MIB,
@@ -96,6 +97,7 @@ __all__ = [
     "MultipartUpload",
     "ObjectBody",
     "ObjectHead",
+    "PartPool",
     "PutOptions",
     "Refusal",
     "RetryPolicy",
