@@ -87,7 +87,8 @@ def test_no_key_makes_anything_outside_the_target(
     assert (target / "link").is_symlink()
     for path, data in written.items():
         assert (target / os.fsdecode(path)).read_bytes() == data
-    assert not [name for name in _tree(target) if name.endswith(".part")]
+    wanted = {os.fsdecode(path) for path in written}  # a key may well be called so
+    assert not [name for name in _tree(target) if name.endswith(".part") and name not in wanted]
     shutil.rmtree(outside)
 
 

@@ -38,7 +38,7 @@ Source = Annotated[
     exits=(0, 1, 2, 3, 4),
     examples=(
         "stocktake reconcile --config reconcile.yaml",
-        "stocktake reconcile --config reconcile.yaml --html report.html --tasks tasks.json",
+        "stocktake reconcile --config reconcile.yaml --html out.html --tasks t.json",
         "stocktake reconcile s3://photos/2026/ --folder ./photos",
         "stocktake reconcile s3://photos --dataset 16 --mode sample --json",
         "stocktake reconcile --config reconcile.yaml --every 1h",

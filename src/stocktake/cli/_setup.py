@@ -77,7 +77,7 @@ def list_(run: Run, bucket: Source) -> int:
     exits=(0, 1, 2),
     examples=(
         "stocktake setup create s3://photos --to s3://my-reports/inventory --dry-run",
-        "stocktake setup create s3://photos/2026/ --to s3://my-reports --id photos-2026 --weekly",
+        "stocktake setup create s3://photos/2026/ --to s3://my-reports --weekly",
     ),
 )
 def create(  # noqa: PLR0913 - one parameter per option

@@ -1,4 +1,4 @@
-"""A dataset of 10,000 files by the command alone: MAN-1, MAN-2, MAN-3, MAN-4, MAN-5.
+"""A dataset of 1,000 and of 10,000 files by the command alone: MAN-1, MAN-2, MAN-3, MAN-4, MAN-5.
 
 Sync, change one file in a hundred, sync again, damage five objects behind its back, find exactly
 those at each level that can, restore elsewhere, byte-identical.
@@ -21,17 +21,14 @@ from stocktake.testing import FakeS3
 from stocktake.testing._blobs import BytesBlob
 from stocktake.testing._object_table import Version
 
-FILES = 10_000
-CHANGED = 100
-PAGES = 11  # 10,000 objects by 1,000, and the one page that says there are no more
 PLACE = "s3://lake/styles/16/"
 PREFIX = "styles/16/"
 
 
-def write_files(folder: Path) -> dict[str, bytes]:
+def write_files(folder: Path, files: int) -> dict[str, bytes]:
     chance = random.Random(16)
     bodies: dict[str, bytes] = {}
-    for number in range(FILES):
+    for number in range(files):
         path = f"day-{number % 40:02d}/image {number:05d}.jpg"
         bodies[path] = chance.randbytes(chance.randrange(0, 600))
     for path, body in bodies.items():
@@ -56,6 +53,15 @@ class Dataset:
     bodies: dict[str, bytes]
     first: Answer
 
+    @property
+    def files(self) -> int:
+        return len(self.bodies)
+
+    @property
+    def pages(self) -> int:
+        """Of a listing: by 1,000, and the one that says there are no more."""
+        return self.files // 1000 + 1
+
     def objects(self) -> dict[str, Version]:
         table = self.server.buckets["lake"].table
         keys = [PREFIX + path for path in self.bodies]
@@ -70,11 +76,11 @@ class Dataset:
         self.server.buckets["lake"].table.load([version])
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
-    home = tmp_path_factory.mktemp("ten-thousand")
+@pytest.fixture(params=[1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Dataset]:
+    home = tmp_path
     folder = home / "photos"
-    bodies = write_files(folder)
+    bodies = write_files(folder, request.param)
     with FakeS3() as server:
         server.create_bucket("lake")
         identity = server.credentials
@@ -89,7 +95,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
         yield Dataset(shell, server, folder, bodies, first)
 
 
-def test_ten_thousand_files_are_synchronised_damaged_found_and_restored(dataset: Dataset) -> None:
+def test_files_are_synchronised_damaged_found_and_restored(dataset: Dataset) -> None:
     check_the_first_sync(dataset)
     check_that_nothing_to_do_costs_a_listing_only(dataset)
     check_that_one_in_a_hundred_is_sent(dataset)
@@ -106,26 +112,27 @@ def check_the_first_sync(dataset: Dataset) -> None:
     assert answer.code == 0, answer.err
     said = answer.json
     summary = ("total_local", "total_s3", "missing_in_s3", "different", "identical")
-    assert [said[name] for name in summary] == [FILES, 0, FILES, 0, 0]
+    assert [said[name] for name in summary] == [dataset.files, 0, dataset.files, 0, 0]
     assert said["missing_locally"] == 0
-    assert said["uploaded"] == FILES
+    assert said["uploaded"] == dataset.files
     assert said["uploaded_bytes"] == sum(map(len, dataset.bodies.values()))
-    assert requests_of(answer)["PutObject"] == FILES
+    assert requests_of(answer)["PutObject"] == dataset.files
     assert "HeadObject" not in requests_of(answer)
-    assert len(dataset.objects()) == FILES
+    assert len(dataset.objects()) == dataset.files
 
 
 def check_that_nothing_to_do_costs_a_listing_only(dataset: Dataset) -> None:
     again = dataset.shell("sync", "photos", PLACE, "--dataset", "16", "--json")
     assert again.code == 0, again.err
-    assert (again.json["identical"], again.json["uploaded"]) == (FILES, 0)
+    assert (again.json["identical"], again.json["uploaded"]) == (dataset.files, 0)
     assert set(requests_of(again)) == {"ListObjectsV2"}
-    assert requests_of(again)["ListObjectsV2"] <= PAGES
+    assert requests_of(again)["ListObjectsV2"] <= dataset.pages
     assert again.json["version"] == dataset.first.json["version"]
 
 
 def check_that_one_in_a_hundred_is_sent(dataset: Dataset) -> None:
-    chosen = random.Random(1).sample(sorted(dataset.bodies), CHANGED)
+    changed = dataset.files // 100
+    chosen = random.Random(1).sample(sorted(dataset.bodies), changed)
     for path in chosen:
         body = b"changed " + path.encode()
         dataset.bodies[path] = body
@@ -134,12 +141,12 @@ def check_that_one_in_a_hundred_is_sent(dataset: Dataset) -> None:
     assert answer.code == 0, answer.err
     said = answer.json
     assert (said["different"], said["uploaded"], said["identical"]) == (
-        *(CHANGED, CHANGED),
-        FILES - CHANGED,
+        *(changed, changed),
+        dataset.files - changed,
     )
     assert said["uploaded_bytes"] == sum(len(dataset.bodies[path]) for path in chosen)
-    assert requests_of(answer)["PutObject"] == CHANGED
-    assert requests_of(answer)["ListObjectsV2"] <= PAGES
+    assert requests_of(answer)["PutObject"] == changed
+    assert requests_of(answer)["ListObjectsV2"] <= dataset.pages
     assert said["version"] > dataset.first.json["version"]
 
 
@@ -151,7 +158,7 @@ def check_the_manifest(dataset: Dataset) -> None:
     said = json.loads(file.read_text(encoding="utf-8"))
     assert said["style_id"] == said["dataset_id"] == "16"
     assert (said["s3_bucket"], said["s3_prefix"]) == ("lake", PREFIX)
-    assert said["total_files"] == len(said["files"]) == FILES
+    assert said["total_files"] == len(said["files"]) == dataset.files
     assert said["total_size_bytes"] == sum(map(len, dataset.bodies.values()))
     by_path = {one["local_path"]: one for one in said["files"]}
     assert set(by_path) == set(dataset.bodies)
@@ -208,11 +215,11 @@ def check_what_each_level_finds(dataset: Dataset, damaged: dict[str, str]) -> No
         assert found[damaged["deleted"]] == "missing"
         assert found[damaged["truncated"]] == "size"
         calls = said["calls"]
-        assert calls["ListObjectsV2"] <= PAGES
+        assert calls["ListObjectsV2"] <= dataset.pages
         # what the listing already found wrong needs no further request
-        assert calls.get("HeadObject", 0) <= (FILES if level == "head" else 0)
-        assert calls.get("GetObject", 0) <= (FILES if level == "full" else 0)
-        assert said["checked"] == FILES
+        assert calls.get("HeadObject", 0) <= (dataset.files if level == "head" else 0)
+        assert calls.get("GetObject", 0) <= (dataset.files if level == "full" else 0)
+        assert said["checked"] == dataset.files
     local = dataset.shell(
         "manifest", "verify", "16", "--level", "local", "--folder", "photos", "--json"
     )
@@ -256,7 +263,7 @@ def check_that_a_sync_mends_what_a_person_decides(
 def check_that_a_restore_is_byte_identical(dataset: Dataset) -> None:
     answer = dataset.shell("manifest", "restore", "16", "--to", "elsewhere", "--json")
     assert answer.code == 0, answer.err
-    assert answer.json["files"] == FILES
+    assert answer.json["files"] == dataset.files
     target = dataset.shell.home / "elsewhere"
     found = {
         os.path.relpath(os.path.join(place, name), target): Path(place, name).read_bytes()  # noqa: PTH118
