@@ -143,6 +143,11 @@ def open_local(root: Path, file: LocalFile) -> BinaryIO:
         SourceChangedError: Another file, or other content, stands there.
         LocalFolderError: The folder itself is not there.
     """
+    return os.fdopen(open_descriptor(root, file), "rb")
+
+
+def open_descriptor(root: Path, file: LocalFile) -> int:
+    """The same as a descriptor, which the caller closes."""
     try:
         descriptor = _open_below(root, file.path)
     except OSError as error:
@@ -152,20 +157,25 @@ def open_local(root: Path, file: LocalFile) -> BinaryIO:
     except SourceChangedError:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    return descriptor
 
 
-def recheck_local(root: Path, file: LocalFile, opened: BinaryIO) -> None:
+def recheck_local(root: Path, file: LocalFile, opened: BinaryIO | int) -> None:
     """Raise unless what was read is still what stands at the path, unchanged.
+
+    Looks at the path without opening it: whatever led there, it must be the file that was walked.
 
     Raises:
         SourceVanishedError: It was removed.
         SourceChangedError: It was written to, or another file stands there.
         SourceUnreadableError: It cannot be looked at.
     """
-    _check(file, os.fstat(opened.fileno()))
-    with open_local(root, file):
-        pass
+    _check(file, os.fstat(opened if isinstance(opened, int) else opened.fileno()))
+    try:
+        stands = os.lstat(os.fsencode(root) + b"/" + file.path)
+    except OSError as error:
+        raise _open_error(root, file, error) from error
+    _check(file, stands)
 
 
 def changed_error(file: LocalFile) -> SourceChangedError:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from stocktake.clock import Clock
+from stocktake.manifests._compare import SyncAction
 from stocktake.manifests._sync_values import KeyOutcome
 from stocktake.manifests._sync_work import Task
 from stocktake.store import UploadPace
@@ -25,6 +26,8 @@ class Crew:
         work: What is done with a task; what it raises is raised to whoever takes the result.
         workers: Most threads.
         clock: Times the work.
+        pace: How many threads are worth it. Is told how long everything but uploads takes; those
+            tell it themselves.
         idle: Called now and then while there is nothing to take.
     """
 
@@ -34,12 +37,14 @@ class Crew:
         workers: int,
         clock: Clock,
         idle: Callable[[], None] = lambda: None,
+        *,
+        pace: UploadPace | None = None,
     ) -> None:
         self._work = work
         self._workers = workers
         self._clock = clock
         self._idle = idle
-        self._pace = UploadPace()
+        self._pace = pace or UploadPace()
         lock = threading.Lock()
         self._given = threading.Condition(lock)
         self._changed = threading.Condition(lock)
@@ -51,11 +56,13 @@ class Crew:
 
     def give(self, task: Task) -> None:
         """Have a task done."""
+        worth = self._pace.threads(self._workers)
         with self._changed:
             self._tasks.append(task)
             waiting = len(self._tasks) + self._busy
-            self._given.notify()
-        if len(self._threads) < min(waiting, self._pace.threads(self._workers)):
+            if self._busy < worth:
+                self._given.notify()
+        if len(self._threads) < min(waiting, worth):
             thread = threading.Thread(target=self._run, name="sync", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -111,15 +118,19 @@ class Crew:
             except BaseException as error:  # noqa: BLE001
                 # boundary: it is raised again by whoever takes the result
                 outcome = error
-            self._pace.answered(self._clock.monotonic_s() - began_s)
+            if isinstance(outcome, BaseException) or outcome.action is not SyncAction.UPLOAD:
+                self._pace.answered(self._clock.monotonic_s() - began_s)
             with self._changed:
                 self._done.append((task, outcome))
                 self._busy -= 1
                 self._changed.notify()
+                # this thread takes one; another may be worth it by now
+                if len(self._tasks) > 1 and self._busy + 1 < self._pace.threads(self._workers):
+                    self._given.notify()
 
     def _next(self) -> Task | None:
         with self._changed:
-            while not self._tasks:
+            while not self._tasks or self._busy >= self._pace.threads(self._workers):
                 if self._closed:
                     return None
                 self._given.wait()

@@ -44,7 +44,7 @@ from stocktake.manifests._sync_work import DEFERRED, Task, Workshop, action_for
 from stocktake.manifests._upload_file import FileUploader, UploadPlace
 from stocktake.model import S3Url, display_key
 from stocktake.state import State
-from stocktake.store import Store
+from stocktake.store import Store, UploadPace
 from stocktake.telemetry import Progress
 
 Told = Callable[[KeyOutcome], None]
@@ -159,6 +159,8 @@ class SyncPass:
             notes=job.dataset or Dataset(job.state, spec.id),
             part_bytes_min=job.options.part_bytes_min,
             stopped=self._stopped,
+            clock=job.clock,
+            pace=UploadPace(),
         )
         uploader = FileUploader(place)
         stack.callback(uploader.close)
@@ -180,7 +182,11 @@ class SyncPass:
         """Every key; whether the end was reached. A store that is away ends it early."""
         job, books = self._job, self._books
         crew = Crew(
-            shop.work, job.options.workers, job.clock, lambda: books.flush(only_if_due=True)
+            shop.work,
+            job.options.workers,
+            job.clock,
+            lambda: books.flush(only_if_due=True),
+            pace=shop.uploader.place.pace,
         )
         try:
             complete = self._read_keys(shop, crew)

@@ -13,10 +13,11 @@ import secrets
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 from stocktake import faults
+from stocktake.clock import Clock
 from stocktake.errors import (
     KeyNotAllowedError,
     MissingExtraError,
@@ -32,7 +33,12 @@ from stocktake.errors import (
     UploadMismatchError,
 )
 from stocktake.manifests._local_digests import FileDigests, FileHasher
-from stocktake.manifests._local_files import LocalFile, changed_error, open_local, recheck_local
+from stocktake.manifests._local_files import (
+    LocalFile,
+    changed_error,
+    open_descriptor,
+    recheck_local,
+)
 from stocktake.model import display_key
 from stocktake.store import (
     IN_FLIGHT_BYTES_MAX,
@@ -45,6 +51,7 @@ from stocktake.store import (
     PartPool,
     PutOptions,
     Store,
+    UploadPace,
     content_type_of,
     crc64nvme,
     disproves,
@@ -88,6 +95,8 @@ class UploadPlace:
         notes: The dataset.
         part_bytes_min: Smallest part.
         stopped: Set: what is not begun is not begun any more.
+        clock: Times the answers to PUT.
+        pace: Is told of them: reading and hashing a file do not count as distance.
     """
 
     store: Store
@@ -98,6 +107,8 @@ class UploadPlace:
     notes: UploadNotes
     part_bytes_min: int
     stopped: threading.Event
+    clock: Clock
+    pace: UploadPace
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +191,10 @@ class FileUploader:
         failure: StoreError | UploadMismatchError = self.mismatch(upload.key)
         for _ in range(ROUNDS_MAX):
             options = self.put_options(upload, found, token, seen)
+            began_s = self.place.clock.monotonic_s()
             try:
                 head = self.place.store.put(self.place.bucket, upload.key, body, options)
+                self.place.pace.answered(self.place.clock.monotonic_s() - began_s)
             except UnsupportedOperationError:
                 if not self.is_conditional:
                     raise
@@ -295,9 +308,12 @@ def read_whole(root: Path, file: LocalFile, known: FileDigests | None) -> tuple[
         SourceUnreadableError: It cannot be read.
     """
     hasher = FileHasher()
-    with open_local(root, file) as opened:
-        body = read_up_to(opened, file.size_bytes + 1, file)
-        recheck_local(root, file, opened)
+    descriptor = open_descriptor(root, file)
+    try:
+        body = read_up_to(descriptor, file.size_bytes + 1, file)
+        recheck_local(root, file, descriptor)
+    finally:
+        os.close(descriptor)
     hasher.update(body)
     digests = hasher.digests()
     if len(body) != file.size_bytes or (known is not None and known.sha256 != digests.sha256):
@@ -305,15 +321,15 @@ def read_whole(root: Path, file: LocalFile, known: FileDigests | None) -> tuple[
     return body, digests
 
 
-def read_up_to(opened: BinaryIO, size_bytes: int, file: LocalFile, offset: int = 0) -> bytes:
+def read_up_to(descriptor: int, size_bytes: int, file: LocalFile, offset: int = 0) -> bytes:
     """So many bytes from there on; fewer at the end."""
     try:
-        piece = os.pread(opened.fileno(), size_bytes, offset)
+        piece = os.pread(descriptor, size_bytes, offset)
         if len(piece) == size_bytes or not piece:
             return piece
         pieces, have = [piece], len(piece)
         while have < size_bytes:
-            piece = os.pread(opened.fileno(), size_bytes - have, offset + have)
+            piece = os.pread(descriptor, size_bytes - have, offset + have)
             if not piece:
                 break
             pieces.append(piece)

@@ -147,7 +147,7 @@ class PartsUpload:
         size_bytes = min(self._part_bytes, self._digests.size_bytes - offset)
         self._line.budget.take(size_bytes, lambda: None)
         try:
-            body = read_up_to(opened, size_bytes, self._upload.file, offset)
+            body = read_up_to(opened.fileno(), size_bytes, self._upload.file, offset)
             if len(body) != size_bytes:
                 raise changed_error(self._upload.file)
             crc = crc64nvme(body) if self._with_crc else 0
