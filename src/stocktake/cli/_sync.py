@@ -82,7 +82,7 @@ def sync(  # noqa: PLR0913 - one parameter per option
     exclude: _Exclude = None,
     checksum: _Checksum = False,
     trust_times: _TrustTimes = False,
-    workers: _Workers = 16,
+    workers: _Workers = 64,
     manifest_dir: _ManifestDir = None,
     push_manifest: _PushManifest = False,
 ) -> int:

@@ -76,7 +76,7 @@ class SyncRequest:
     exclude: tuple[str, ...] = ()
     checksum: bool = False
     trust_times: bool = False
-    workers: int = 16
+    workers: int = 64
     manifest_dir: str | None = None
     push_manifest: bool = False
 

@@ -15,7 +15,7 @@ from stocktake.manifests._local_names import Exclusions
 FINDINGS_MAX = 1_000
 """Findings that are kept; further ones are counted."""
 
-WORKERS = 16
+WORKERS = 64
 MULTIPART_BYTES_MIN = 64 << 20
 PART_BYTES_MIN = 16 << 20
 
