@@ -18,6 +18,7 @@ from stocktake.manifests._sync_deletions import check_deletions
 from stocktake.manifests._sync_recover import is_over
 from stocktake.manifests._sync_sides import KeyFilter, KeyRow, LocalSide
 from stocktake.manifests._sync_work import Task
+from stocktake.store import UploadPace
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,43 @@ def test_somebody_is_told_while_everybody_waits() -> None:
     crew.give(Task(KeyRow("a", None, None, None)))
     assert [outcome.key for _, outcome in crew.rest()] == ["a"]
     crew.close()
+
+
+class _SetPace(UploadPace):
+    """A distance that the test says."""
+
+    worth = 6
+
+    def threads(self, most: int) -> int:
+        return min(self.worth, most)
+
+
+def test_threads_that_are_not_worth_it_any_more_rest() -> None:
+    """Near stores: many threads cost more in hand-overs than they bring."""
+    pace, lock = _SetPace(), threading.Lock()
+    busy, most = 0, {6: 0, 2: 0}
+    meet = threading.Barrier(6)
+
+    def work(task: Task) -> KeyOutcome:
+        nonlocal busy
+        with lock:
+            busy += 1
+            most[pace.worth] = max(most[pace.worth], busy)
+        if pace.worth == 6:
+            meet.wait(20)
+        with lock:
+            busy -= 1
+        return _outcome(task)
+
+    crew = Crew(work, 16, SystemClock(), pace=pace)
+    for worth, tasks in ((6, 6), (2, 60)):
+        pace.worth = worth
+        for number in range(tasks):
+            crew.give(Task(KeyRow(f"{worth}/{number}", None, None, None)))
+        assert len(list(crew.rest())) == tasks
+    crew.close()
+    assert most[6] == 6
+    assert most[2] <= 2
 
 
 def _outcome(task: Task) -> KeyOutcome:
